@@ -1,0 +1,1 @@
+"""An Ollama-compatible inference engine: knows models and tokens, never documents."""

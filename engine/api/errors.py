@@ -1,0 +1,110 @@
+"""Engine errors in, HTTP answers out, each in the shape that /api or /v1 gives it."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from engine.api.frames import json_response
+from engine.errors import (
+    BlobNotFoundError,
+    BusyError,
+    CancelledError,
+    EngineError,
+    FormatError,
+    ModelfileError,
+    ModelNotFoundError,
+    OptionError,
+    RequestError,
+)
+
+logger = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST = 499
+
+# The first class that fits decides; everything else is 500, as in Ollama. A wrong option or
+# format is found there only when the model runs, hence their 500.
+_STATUS: tuple[tuple[type[EngineError], int], ...] = (
+    (OptionError, 500),
+    (FormatError, 500),
+    (RequestError, 400),
+    (ModelfileError, 400),
+    (ModelNotFoundError, 404),
+    (BlobNotFoundError, 404),
+    (BusyError, 503),
+    (CancelledError, CLIENT_CLOSED_REQUEST),
+)
+_OPENAI_TYPE = {400: "invalid_request_error", 404: "not_found_error"}
+_PLAIN = {404: "404 page not found", 405: "405 method not allowed"}
+
+
+class BodyTooLargeError(RequestError):
+    """The request body is larger than any sensible request."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"request body too large: at most {limit_bytes:,} bytes are read")
+
+
+def status_of(error: Exception) -> int:
+    """Choose the HTTP status of an error."""
+    if isinstance(error, BodyTooLargeError):
+        return 413
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def text_of(error: Exception) -> str:
+    """Say what went wrong; an error without words is named by its class."""
+    return str(error) or type(error).__name__
+
+
+def openai_error(error: Exception) -> dict[str, object]:
+    """Build the error body of the /v1 routes."""
+    kind = _OPENAI_TYPE.get(status_of(error), "api_error")
+    return {"error": {"message": text_of(error), "type": kind, "param": None, "code": None}}
+
+
+def error_response(path: str, error: Exception) -> Response:
+    """Answer a failed request in the shape that its path promises."""
+    is_openai = path.startswith("/v1/")
+    body = openai_error(error) if is_openai else {"error": text_of(error)}
+    return json_response(body, status_of(error))
+
+
+def install_engine_errors(app: FastAPI) -> None:
+    """Let `app` answer engine errors, unknown paths and wrong methods as Ollama does."""
+    app.add_exception_handler(EngineError, _refuse)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Exception, _fail)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    return error_response(request.url.path, error)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise TypeError(f"expected an HTTPException, got {error!r}")
+    if _is_ours(request) and error.status_code in _PLAIN:
+        return PlainTextResponse(_PLAIN[error.status_code], error.status_code, error.headers)
+    return await http_exception_handler(request, error)
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    logger.error("request_failed path=%s", request.url.path, exc_info=error)
+    if _is_ours(request):
+        return error_response(request.url.path, error)
+    return PlainTextResponse("Internal Server Error", 500)
+
+
+def _is_ours(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/v1/"))

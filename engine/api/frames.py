@@ -1,0 +1,222 @@
+"""Events of the engine in, the native API's JSON lines and objects out; pure but for the clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from fastapi import Response
+
+from engine.errors import RequestError
+from engine.types import (
+    Embedded,
+    Event,
+    Final,
+    ModelDetails,
+    ModelEntry,
+    Piece,
+    Progress,
+    RunningModel,
+    Vectors,
+)
+
+JSON_TYPE = "application/json; charset=utf-8"
+LINES_TYPE = "application/x-ndjson"
+# Made once: json.dumps would make one per line of a stream, which costs more than the line.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_FOREVER = timedelta(days=292 * 365)  # what Ollama's largest duration comes to
+
+
+def compact(value: object) -> str:
+    """Write JSON without spaces and without escaping letters."""
+    return _ENCODER.encode(value)
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """Answer with one JSON object."""
+    return Response(compact(body).encode(), status, media_type=JSON_TYPE)
+
+
+def timestamp() -> str:
+    """Give the present moment as `created_at` shows it."""
+    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def local_time(moment: datetime) -> str:
+    """Write a moment so that Python 3.10 and older read it too: six digits, numeric offset."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def expiry(moment: datetime | None) -> str:
+    """Write when a model leaves the memory; never is centuries ahead."""
+    return local_time(moment or datetime.now(UTC) + _FOREVER)
+
+
+def split_events(events: Sequence[Event]) -> tuple[str, Final | None]:
+    """Join the text of several events; the last one may be the Final."""
+    text = "".join(event.text for event in events if isinstance(event, Piece))
+    last = events[-1] if events else None
+    return text, last if isinstance(last, Final) else None
+
+
+def metrics(final: Final, *, with_context: bool) -> dict[str, object]:
+    """Give what only the last line has; counters that are zero are left out."""
+    counters: dict[str, object] = {
+        "total_duration": final.total_ns,
+        "load_duration": final.load_ns,
+        "prompt_eval_count": final.n_prompt,
+        "prompt_eval_duration": final.prompt_ns,
+        "eval_count": final.n_generated,
+        "eval_duration": final.generate_ns,
+    }
+    if final.done_reason in ("load", "unload"):
+        return {"done_reason": final.done_reason}
+    context = {"context": list(final.context)} if with_context and final.context else {}
+    kept = {name: count for name, count in counters.items() if count}
+    return {"done_reason": final.done_reason} | context | kept
+
+
+class GenerateFrames:
+    """Writes the answers of /api/generate for one request."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._head = f'{{"model":{compact(model)},"created_at":"'
+
+    def lines(self, events: Sequence[Event]) -> bytes:
+        """Write waiting events as at most two lines: text, end."""
+        text, final = split_events(events)
+        line = ""
+        if text:
+            line = f'{self._head}{timestamp()}","response":{compact(text)},"done":false}}\n'
+        if final is not None:
+            line += compact(self._last("", final)) + "\n"
+        return line.encode()
+
+    def whole(self, events: Sequence[Event]) -> dict[str, object]:
+        """Merge all events into the one object of a request that does not stream."""
+        text, final = split_events(events)
+        return self._last(text, final or Final("stop"))
+
+    def _last(self, text: str, final: Final) -> dict[str, object]:
+        head = {"model": self._model, "created_at": timestamp(), "response": text, "done": True}
+        return head | metrics(final, with_context=True)
+
+
+class ChatFrames:
+    """Writes the answers of /api/chat for one request."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._head = f'{{"model":{compact(model)},"created_at":"'
+
+    def lines(self, events: Sequence[Event]) -> bytes:
+        """Write waiting events as at most two lines: text, end."""
+        text, final = split_events(events)
+        line = ""
+        if text:
+            message = f'{{"role":"assistant","content":{compact(text)}}}'
+            line = f'{self._head}{timestamp()}","message":{message},"done":false}}\n'
+        if final is not None:
+            line += compact(self._last("", final)) + "\n"
+        return line.encode()
+
+    def whole(self, events: Sequence[Event]) -> dict[str, object]:
+        """Merge all events into the one object of a request that does not stream."""
+        text, final = split_events(events)
+        return self._last(text, final or Final("stop"))
+
+    def _last(self, text: str, final: Final) -> dict[str, object]:
+        message = {"role": "assistant", "content": text}
+        head = {"model": self._model, "created_at": timestamp(), "message": message, "done": True}
+        return head | metrics(final, with_context=False)
+
+
+def progress_lines(steps: Sequence[Progress]) -> bytes:
+    """Write steps of a pull, push or create, one line each."""
+    return "".join(f"{compact(_progress(step))}\n" for step in steps).encode()
+
+
+def _progress(step: Progress) -> dict[str, object]:
+    rest = {"digest": step.digest, "total": step.total_bytes, "completed": step.completed_bytes}
+    return {"status": step.status} | {name: value for name, value in rest.items() if value}
+
+
+def error_line(error: Exception) -> bytes:
+    """Write an error that came after the first byte of a native stream."""
+    return f"{compact({'error': str(error) or type(error).__name__})}\n".encode()
+
+
+def vector_texts(vectors: Vectors) -> list[str]:
+    """Write every vector as a JSON list.
+
+    Nine significant digits give a float32 back exactly, in half the bytes and half the time that
+    the digits of a float64 take.
+
+    Raises:
+        RequestError: a vector holds NaN or infinity.
+    """
+    if not np.isfinite(vectors).all():
+        raise RequestError("embedding contains NaN or Inf values")
+    pattern = ",".join(["%.9g"] * vectors.shape[-1])
+    return [f"[{pattern % tuple(row)}]" for row in vectors.tolist()]
+
+
+def embed_body(model: str, embedded: Embedded) -> bytes:
+    """Write the answer of /api/embed."""
+    vectors = ",".join(vector_texts(embedded.vectors)) if embedded.vectors.size else ""
+    counters = {
+        "total_duration": embedded.total_ns,
+        "load_duration": embedded.load_ns,
+        "prompt_eval_count": embedded.n_tokens,
+    }
+    tail = compact({name: count for name, count in counters.items() if count})[1:-1]
+    head = f'{{"model":{compact(model)},"embeddings":[{vectors}]'
+    return f"{head},{tail}}}".encode() if tail else f"{head}}}".encode()
+
+
+def details_object(details: ModelDetails) -> dict[str, object]:
+    """Write what a model is."""
+    return {
+        "parent_model": details.parent_model,
+        "format": details.format,
+        "family": details.family,
+        "families": list(details.families) or None,
+        "parameter_size": details.parameter_size,
+        "quantization_level": details.quantization_level,
+    }
+
+
+def tag_object(entry: ModelEntry) -> dict[str, object]:
+    """Write one installed model for /api/tags."""
+    return {
+        "name": entry.name,
+        "model": entry.name,
+        "modified_at": local_time(entry.modified_at),
+        "size": entry.size_bytes,
+        "digest": entry.digest,
+        "details": details_object(entry.details),
+        "capabilities": list(entry.capabilities),
+    }
+
+
+def running_objects(models: Sequence[RunningModel]) -> list[dict[str, object]]:
+    """Write the models in memory for /api/ps, the one that stays longest first."""
+    last = datetime.max.replace(tzinfo=UTC)
+    ordered = sorted(models, key=lambda one: one.expires_at or last, reverse=True)
+    return [_running(one) for one in ordered]
+
+
+def _running(one: RunningModel) -> dict[str, object]:
+    return {
+        "name": one.entry.name,
+        "model": one.entry.name,
+        "size": one.size_bytes,
+        "digest": one.entry.digest,
+        "details": details_object(one.entry.details),
+        "expires_at": expiry(one.expires_at),
+        "size_vram": one.size_vram_bytes,
+        "context_length": one.n_ctx,
+    }

@@ -1,0 +1,95 @@
+"""OLLAMA_* variables in, one frozen EngineSettings out; the engine reads no others."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine runs."""
+
+    models_dir: Path
+    keep_alive_s: float = 300.0  # negative = for ever
+    n_ctx: int = 0  # tokens per request; 0 = 4096, or the model's own limit if smaller
+    n_parallel: int = 4  # requests that one model answers at once
+    max_queue: int = 512  # requests that may wait
+    max_loaded_models: int = 3
+    origins: tuple[str, ...] = ()  # further allowed CORS origins
+
+
+def parse_duration(text: str) -> float:
+    """Read a Go duration such as 1h30m, -1m or 0 as seconds.
+
+    Raises:
+        ValueError: not a duration; a bare number other than 0 has no unit.
+    """
+    sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text.removeprefix("+"))
+    if rest == "0":
+        return 0.0
+    if re.fullmatch(r"\d+\.?\d*|\.\d+", rest):
+        raise ValueError(f'time: missing unit in duration "{text}"')
+    if not rest or _PART.sub("", rest):
+        raise ValueError(f'time: invalid duration "{text}"')
+    return sign * sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(rest))
+
+
+def engine_settings_from(env: Mapping[str, str], *, home: Path) -> EngineSettings:
+    """Read the engine's settings.
+
+    Args:
+        home: where models lie if OLLAMA_MODELS says nothing.
+    Raises:
+        ValueError: a variable has a value that cannot be read; the message names both.
+    """
+    return EngineSettings(
+        models_dir=_read(env, "OLLAMA_MODELS", lambda raw: Path(raw).expanduser(), str(home)),
+        keep_alive_s=_read(env, "OLLAMA_KEEP_ALIVE", _keep_alive, "5m"),
+        n_ctx=_read(env, "OLLAMA_CONTEXT_LENGTH", int, "0"),
+        n_parallel=max(1, _read(env, "OLLAMA_NUM_PARALLEL", int, "4")),
+        max_queue=_read(env, "OLLAMA_MAX_QUEUE", int, "512"),
+        max_loaded_models=_read(env, "OLLAMA_MAX_LOADED_MODELS", int, "0") or 3,
+        origins=_read(env, "OLLAMA_ORIGINS", _comma_list, ""),
+    )
+
+
+def _read(env: Mapping[str, str], name: str, kind: Callable[[str], T], default: str) -> T:
+    raw = env.get(name, "").strip().strip("\"'") or default
+    try:
+        return kind(raw)
+    except ValueError as error:
+        raise ValueError(f"{name}={raw!r}: {error}") from error
+
+
+def _keep_alive(raw: str) -> float:
+    try:
+        seconds = float(raw)
+    except ValueError:
+        seconds = parse_duration(raw)
+    return -1.0 if seconds < 0 else min(seconds, math.inf)
+
+
+def _comma_list(raw: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def calm_openmp(env: MutableMapping[str, str]) -> None:
+    """Let OpenMP's threads sleep soon instead of spinning, unless the user chose otherwise.
+
+    llama.cpp meets at a barrier after every operation. With the default spin count two busy
+    processes on two cores slowed a stream from 70 tokens/s to 0.3; with a short one it keeps going.
+    Must be called before llama_cpp (and with it libgomp) is imported.
+    Source: libgomp manual, GOMP_SPINCOUNT and OMP_WAIT_POLICY.
+    """
+    if "OMP_WAIT_POLICY" not in env:
+        env.setdefault("GOMP_SPINCOUNT", "1000")

@@ -1,0 +1,1 @@
+"""What lives in memory: loaded models, their slots, the one compute gate."""

@@ -1,0 +1,56 @@
+"""A wanted output format in, a GBNF grammar out; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from engine.errors import FormatError
+from engine.types import Format
+
+JSON_OBJECT = r"""
+root ::= object
+value ::= object | array | string | number | ("true" | "false" | "null")
+object ::= "{" ws ( string ":" ws value ws ("," ws string ":" ws value ws)* )? "}"
+array ::= "[" ws ( value ws ("," ws value ws)* )? "]"
+string ::= "\"" ( [^"\\\x7F\x00-\x1F] | "\\" (["\\bfnrt/] | "u" [0-9a-fA-F]{4}) )* "\""
+number ::= "-"? ([0-9] | [1-9] [0-9]{0,15}) ("." [0-9]{1,15})? ([eE] [-+]? [0-9]{1,3})?
+ws ::= | " " | "\n" [ \t]{0,20}
+"""
+
+
+def grammar_of(wanted: Format) -> str | None:
+    """Turn a format into a grammar; None where anything goes.
+
+    Source: grammars/json.gbnf of llama.cpp; schemas by llama_cpp.llama_grammar.json_schema_to_gbnf.
+
+    Raises:
+        FormatError: the format is unknown or the schema cannot be expressed.
+    """
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        if wanted == "json":
+            return JSON_OBJECT
+        raise FormatError(
+            f'invalid format: "{wanted}"; expected "json" or a valid JSON Schema object'
+        )
+    return _from_schema(wanted)
+
+
+def _from_schema(schema: Mapping[str, object]) -> str:
+    from engine.runtime.schema_native import gbnf_from_schema  # loads the native package
+
+    try:
+        return gbnf_from_schema(json.dumps(schema))
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        AssertionError,
+    ) as error:
+        raise FormatError(
+            f"invalid format: this JSON schema cannot be turned into a grammar: {error}"
+        ) from error

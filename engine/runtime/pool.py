@@ -1,0 +1,187 @@
+"""Models in memory: loaded when first used, kept for a while, the longest unused leave."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from engine.errors import BusyError
+from engine.types import ModelEntry, RunningModel
+
+_log = logging.getLogger(__name__)
+
+WAIT_FOR_ROOM_S = 300.0
+TICK_S = 30.0
+
+
+class Runner(Protocol):
+    """A loaded model with what it needs to compute."""
+
+    n_ctx: int
+    size_bytes: int
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What makes two uses share one loaded model."""
+
+    model_digest: str
+    kind: str  # chat or embedding
+    load_options: tuple[object, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Loaded:
+    entry: ModelEntry
+    runner: Runner
+    n_users: int = 0
+    keep_alive_s: float = 0.0
+    idle_since_s: float = field(default_factory=time.monotonic)
+
+    def expires_in_s(self, now_s: float) -> float | None:
+        """Tell the seconds left; None = never."""
+        if self.keep_alive_s < 0:
+            return None
+        return self.keep_alive_s if self.n_users else self.idle_since_s + self.keep_alive_s - now_s
+
+
+class Pool:
+    """Loaded models by key."""
+
+    def __init__(self, max_loaded: int) -> None:
+        self._max_loaded = max_loaded
+        self._loaded: dict[Key, _Loaded] = {}
+        self._changed = threading.Condition()
+        self._loading = threading.Lock()  # one load at a time; loaded models keep serving
+        self._is_closed = False
+        self._keeper = threading.Thread(target=self._keep, name="engine-keeper", daemon=True)
+        self._keeper.start()
+
+    @contextmanager
+    def use(
+        self, key: Key, entry: ModelEntry, load: Callable[[], Runner], keep_alive_s: float
+    ) -> Iterator[Runner]:
+        """Hold a model in memory while the block runs; load it first if need be.
+
+        Raises:
+            BusyError: no room came free in time.
+        """
+        loaded = self._claim(key)
+        if loaded is None:
+            with self._loading:
+                loaded = self._claim(key)
+                if loaded is None:
+                    self._make_room()
+                    loaded = self._add(key, entry, load())
+        loaded.keep_alive_s = keep_alive_s
+        try:
+            yield loaded.runner
+        finally:
+            self._release(key, loaded)
+
+    def running(self) -> list[RunningModel]:
+        """List the loaded models, the one that expires last first."""
+        now_s = time.monotonic()
+        with self._changed:
+            everyone = list(self._loaded.values())
+        found = []
+        for one in everyone:
+            left_s = one.expires_in_s(now_s)
+            until = None if left_s is None else datetime.now(UTC) + timedelta(seconds=left_s)
+            found.append(RunningModel(one.entry, until, one.runner.size_bytes, 0, one.runner.n_ctx))
+        far = datetime.max.replace(tzinfo=UTC)
+        return sorted(found, key=lambda one: one.expires_at or far, reverse=True)
+
+    def expire(self, model_digest: str) -> None:
+        """Unload a model as soon as nobody uses it."""
+        with self._changed:
+            for key, loaded in self._loaded.items():
+                if key.model_digest == model_digest:
+                    loaded.keep_alive_s = 0.0
+        self._drop_expired()
+
+    def close(self) -> None:
+        """Unload everything, also what is in use."""
+        with self._changed:
+            self._is_closed = True
+            gone, self._loaded = list(self._loaded.values()), {}
+            self._changed.notify_all()
+        for loaded in gone:
+            loaded.runner.close()
+        self._keeper.join(timeout=5)
+
+    def _claim(self, key: Key) -> _Loaded | None:
+        with self._changed:
+            if self._is_closed:
+                raise BusyError
+            loaded = self._loaded.get(key)
+            if loaded is not None:
+                loaded.n_users += 1
+            return loaded
+
+    def _add(self, key: Key, entry: ModelEntry, runner: Runner) -> _Loaded:
+        with self._changed:
+            loaded = self._loaded[key] = _Loaded(entry, runner, n_users=1)
+            self._changed.notify_all()
+        _log.info("model loaded name=%s kind=%s", entry.name, key.kind)
+        return loaded
+
+    def _release(self, key: Key, loaded: _Loaded) -> None:
+        with self._changed:
+            loaded.n_users -= 1
+            loaded.idle_since_s = time.monotonic()
+            self._changed.notify_all()
+        if loaded.keep_alive_s == 0:
+            self._drop_expired()
+
+    def _make_room(self) -> None:
+        deadline_s = time.monotonic() + WAIT_FOR_ROOM_S
+        while True:
+            with self._changed:
+                if len(self._loaded) < self._max_loaded:
+                    return
+                idle = [
+                    (one.idle_since_s, key) for key, one in self._loaded.items() if not one.n_users
+                ]
+                victim = self._loaded.pop(min(idle, key=lambda pair: pair[0])[1]) if idle else None
+                if victim is None:
+                    if time.monotonic() > deadline_s:
+                        raise BusyError
+                    self._changed.wait(1.0)
+            if victim is not None:
+                _log.info("model evicted name=%s", victim.entry.name)
+                victim.runner.close()
+
+    def _drop_expired(self) -> None:
+        now_s = time.monotonic()
+        with self._changed:
+            gone = [
+                key
+                for key, one in self._loaded.items()
+                if not one.n_users and (left := one.expires_in_s(now_s)) is not None and left <= 0
+            ]
+            victims = [self._loaded.pop(key) for key in gone]
+            self._changed.notify_all()
+        for victim in victims:
+            _log.info("model expired name=%s", victim.entry.name)
+            victim.runner.close()
+
+    def _keep(self) -> None:
+        while True:
+            with self._changed:
+                if self._is_closed:
+                    return
+                now_s = time.monotonic()
+                left = [one.expires_in_s(now_s) for one in self._loaded.values() if not one.n_users]
+                nearest = min((one for one in left if one is not None), default=TICK_S)
+                self._changed.wait(max(0.05, min(TICK_S, nearest)))
+            self._drop_expired()

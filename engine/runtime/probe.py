@@ -1,0 +1,112 @@
+"""Is it safe to load this file here? A child process tries first; verdicts are remembered.
+
+llama.cpp ends the whole process on some files (an assertion, an instruction that this machine
+lacks, a build that crashes). Python cannot catch that, so a model that this machine has not proven
+yet is loaded and computed once in a child.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import LoadError
+
+_log = logging.getLogger(__name__)
+
+TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a model can be loaded."""
+
+    has_extra_buffers: bool
+
+
+class Prober:
+    """Ask once per model, build and kind of use."""
+
+    def __init__(self, memory: Path, build: str) -> None:
+        """Remember verdicts in a file.
+
+        Args:
+            memory: JSON file; it need not exist nor be writable.
+            build: identity of the native library; another build asks anew.
+        """
+        self._memory, self._build = memory, build
+        self._lock = threading.Lock()
+
+    def verdict(self, path: Path, digest: str, *, is_embedding: bool, num_gpu: int) -> Verdict:
+        """Tell how to load a model.
+
+        Raises:
+            LoadError: no way works; the child's last words are quoted.
+        """
+        key = f"{digest} {'embedding' if is_embedding else 'chat'} gpu={num_gpu} {self._build}"
+        with self._lock:
+            known = self._read().get(key)
+            if known is None:
+                known = self._try(path, is_embedding=is_embedding, num_gpu=num_gpu)
+                self._write(key, known)
+        if known == "refused":
+            raise LoadError(self._refusal(path))
+        return Verdict(has_extra_buffers=known == "fast")
+
+    def _refusal(self, path: Path) -> str:
+        return (
+            f"{path.name}: the model crashed llama.cpp when it was tried in a child process, so it "
+            f"is not loaded here. The file is damaged or of a kind that this build cannot run; "
+            f"pull or convert it again (to try once more, delete {self._memory})"
+        )
+
+    def _try(self, path: Path, *, is_embedding: bool, num_gpu: int) -> str:
+        for name, has_extra_buffers in (("fast", True), ("safe", False)):
+            arguments = [
+                str(path),
+                str(int(is_embedding)),
+                str(num_gpu),
+                str(int(has_extra_buffers)),
+            ]
+            status, said = run_child(arguments)
+            if status == 0:
+                return name
+            if status == 3:  # refused in order, with a reason: not a crash
+                raise LoadError(said)
+            _log.warning("model probe failed file=%s way=%s status=%s", path.name, name, status)
+        return "refused"
+
+    def _read(self) -> dict[str, str]:
+        try:
+            known: dict[str, str] = json.loads(self._memory.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known
+
+    def _write(self, key: str, verdict: str) -> None:
+        known = {**self._read(), key: verdict}
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            self._memory.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        except OSError as error:
+            _log.warning("probe verdict not kept file=%s error=%s", self._memory, error)
+
+
+def run_child(arguments: Sequence[str]) -> tuple[int, str]:
+    """Run the probe in a child; return its exit status (negative: the signal) and last words."""
+    command = [sys.executable, "-m", "engine.runtime.probe_child", *arguments]
+    root = Path(__file__).resolve().parents[2]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, cwd=root, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return -int(signal.SIGALRM), f"no answer within {TIMEOUT_S:.0f} s"
+    return done.returncode, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""

@@ -1,0 +1,79 @@
+"""Token bytes in, text that may be shown out: whole characters, no stop strings; pure."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+MAX_REPEATS = 30  # identical pieces in a row after which a generation is stuck (Ollama's limit)
+
+
+class TextStream:
+    """Turn one generation's token bytes into showable text.
+
+    Invariant: what `push` returns never ends inside a character, and never holds a stop string
+    nor the beginning of one that may still complete.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self._last = ""
+        self._n_repeats = 0
+        self.is_stopped = False
+
+    def push(self, piece: bytes) -> str:
+        """Take one token's bytes; return what may be shown now, maybe nothing."""
+        text = self._decoder.decode(piece)
+        self._count_repeats(text)
+        self._held += text
+        return self._release()
+
+    def finish(self) -> str:
+        """Return what was held back; the generation is over."""
+        if self.is_stopped:
+            return ""
+        rest, self._held = self._held + self._decoder.decode(b"", final=True), ""
+        cut = first_stop(rest, self._stops)
+        if cut >= 0:
+            self.is_stopped = True
+            rest = rest[:cut]
+        return rest
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the model repeats one piece without end."""
+        return self._n_repeats > MAX_REPEATS
+
+    def _count_repeats(self, text: str) -> None:
+        bare = text.strip()
+        self._n_repeats = self._n_repeats + 1 if bare == self._last else 0
+        self._last = bare
+
+    def _release(self) -> str:
+        cut = first_stop(self._held, self._stops)
+        if cut >= 0:
+            shown, self._held, self.is_stopped = self._held[:cut], "", True
+            return shown
+        keep = longest_open(self._held, self._stops)
+        shown = self._held[: len(self._held) - keep]
+        self._held = self._held[len(self._held) - keep :]
+        return shown
+
+
+def first_stop(text: str, stops: Sequence[str]) -> int:
+    """Return where the earliest stop string begins, or -1."""
+    found = [at for at in (text.find(stop) for stop in stops) if at >= 0]
+    return min(found, default=-1)
+
+
+def longest_open(text: str, stops: Sequence[str]) -> int:
+    """Return how many characters at the end may be the beginning of a stop string."""
+    longest = 0
+    for stop in stops:
+        for size in range(min(len(stop) - 1, len(text)), longest, -1):
+            if text.endswith(stop[:size]):
+                longest = size
+                break
+    return longest

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from engine.config import calm_openmp, engine_settings_from, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10m", 600), ("1h30m", 5400), ("-1m", -60), ("0", 0), ("1.5s", 1.5), ("250ms", 0.25)],
+)
+def test_reads_go_durations(text, seconds):
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("42", 'missing unit in duration "42"'),
+        ("", "invalid duration"),
+        ("1x", "invalid duration"),
+        ("m", "invalid duration"),
+    ],
+)
+def test_refuses_what_is_no_duration(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_duration(text)
+
+
+def test_reads_every_variable(tmp_path):
+    env = {
+        "OLLAMA_MODELS": str(tmp_path),
+        "OLLAMA_KEEP_ALIVE": "-1",
+        "OLLAMA_CONTEXT_LENGTH": "8192",
+        "OLLAMA_NUM_PARALLEL": '"2"',
+        "OLLAMA_MAX_QUEUE": " 7 ",
+        "OLLAMA_MAX_LOADED_MODELS": "1",
+        "OLLAMA_ORIGINS": "http://a.example, app://b",
+    }
+
+    settings = engine_settings_from(env, home=Path("/unused"))
+
+    assert settings.models_dir == tmp_path
+    assert settings.keep_alive_s == -1
+    assert (settings.n_ctx, settings.n_parallel, settings.max_queue) == (8192, 2, 7)
+    assert settings.max_loaded_models == 1
+    assert settings.origins == ("http://a.example", "app://b")
+
+
+def test_a_bad_value_names_the_variable_and_the_value():
+    with pytest.raises(ValueError, match="OLLAMA_MAX_QUEUE='many'"):
+        engine_settings_from({"OLLAMA_MAX_QUEUE": "many"}, home=Path("/unused"))
+
+
+def test_openmp_is_calmed_unless_the_user_chose():
+    untouched: dict[str, str] = {}
+    chosen = {"OMP_WAIT_POLICY": "active"}
+
+    calm_openmp(untouched)
+    calm_openmp(chosen)
+
+    assert "GOMP_SPINCOUNT" in untouched
+    assert "GOMP_SPINCOUNT" not in chosen

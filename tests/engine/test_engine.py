@@ -1,0 +1,216 @@
+"""The engine's verbs on the real starter models."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from engine.config import EngineSettings
+from engine.engine import Engine
+from engine.errors import (
+    CapabilityError,
+    LoadError,
+    ModelNotFoundError,
+    ModelRequiredError,
+    OptionError,
+    PromptTooLongError,
+    RequestError,
+)
+from engine.types import ChatRequest, Final, GenerateRequest, Message, Piece, Priority
+
+CHAT, EMBED = "smollm2:135m", "all-minilm:latest"
+GREEDY = {"temperature": 0, "num_predict": 24}
+
+
+HELPFUL = "You are a helpful assistant."  # the model's own system text makes it babble
+
+
+def user(text):
+    return (Message("system", HELPFUL), Message("user", text))
+
+
+def said(events):
+    return "".join(event.text for event in events if isinstance(event, Piece))
+
+
+def test_chat_answers_and_counts(starter_engine):
+    events = list(
+        starter_engine.chat(
+            ChatRequest(CHAT, user("What is the capital of France?"), options=GREEDY)
+        )
+    )
+
+    assert "Paris" in said(events)
+    final = events[-1]
+    assert isinstance(final, Final)
+    assert (final.done_reason, final.n_prompt > 10, final.n_generated > 3) == ("stop", True, True)
+
+
+def test_generate_puts_the_prompt_into_the_models_template(starter_engine):
+    events = list(
+        starter_engine.generate(
+            GenerateRequest(CHAT, "What is the capital of France?", system=HELPFUL, options=GREEDY)
+        )
+    )
+
+    assert "Paris" in said(events)
+    assert len(events[-1].context) == events[-1].n_prompt + events[-1].n_generated
+
+
+def test_raw_generation_continues_the_bare_text(starter_engine):
+    request = GenerateRequest(CHAT, "The capital of France is", is_raw=True, options=GREEDY)
+    events = list(starter_engine.generate(request))
+
+    assert "Paris" in said(events)
+    assert events[-1].context == ()
+
+
+def test_the_context_of_one_answer_continues_in_the_next(starter_engine):
+    first = list(starter_engine.generate(GenerateRequest(CHAT, "My name is Ada.", options=GREEDY)))
+
+    request = GenerateRequest(CHAT, "Say hello.", context=first[-1].context, options=GREEDY)
+    second = list(starter_engine.generate(request))
+
+    assert second[-1].n_prompt > first[-1].n_prompt + first[-1].n_generated
+
+
+@pytest.mark.parametrize("token", [-1, 10**6])
+def test_a_context_with_foreign_tokens_is_refused(starter_engine, token):
+    request = GenerateRequest(CHAT, "Say hello.", context=(1, token), options=GREEDY)
+
+    with pytest.raises(RequestError, match=f"context holds {token}"):
+        next(starter_engine.generate(request))
+
+
+def test_an_empty_request_loads_and_keep_alive_zero_unloads(starter_models):
+    with Engine(EngineSettings(starter_models, n_ctx=512, n_parallel=1)) as engine:
+        loaded = list(engine.chat(ChatRequest(CHAT)))
+        assert [event.done_reason for event in loaded] == ["load"]
+        assert [one.entry.name for one in engine.running()] == [CHAT]
+
+        unloaded = list(engine.chat(ChatRequest(CHAT, keep_alive_s=0)))
+
+        assert [event.done_reason for event in unloaded] == ["unload"]
+        assert engine.running() == []
+
+
+def test_embeddings_have_length_one_keep_order_and_mean_something(starter_engine):
+    texts = ["The cat sleeps on the sofa.", "A kitten naps on the couch.", "Interest rates rose."]
+
+    found = starter_engine.embed(EMBED, texts)
+
+    assert found.vectors.shape == (3, 384)
+    assert np.allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-5)
+    assert found.vectors[0] @ found.vectors[1] > found.vectors[0] @ found.vectors[2] + 0.3
+
+
+def test_embedding_a_text_alone_or_among_others_gives_the_same(starter_engine):
+    texts = [f"sentence number {n} about subject {n % 7} " * (1 + n % 9) for n in range(40)]
+
+    together = starter_engine.embed(EMBED, texts).vectors
+    alone = np.stack([starter_engine.embed(EMBED, [text]).vectors[0] for text in texts[:10]])
+
+    assert np.allclose(together[:10], alone, atol=2e-3)
+
+
+def test_long_texts_are_cut_at_the_end_or_refused(starter_engine):
+    long_text = "word " * 2000
+
+    cut = starter_engine.embed(EMBED, [long_text])
+
+    assert cut.n_tokens == 256
+    with pytest.raises(RequestError, match="the input length exceeds the context length"):
+        starter_engine.embed(EMBED, [long_text], is_truncating=False)
+
+
+def test_fewer_dimensions_are_normalised_again(starter_engine):
+    short = starter_engine.embed(EMBED, ["hello"], n_dimensions=64).vectors
+
+    assert short.shape == (1, 64)
+    assert np.linalg.norm(short) == pytest.approx(1, abs=1e-5)
+
+
+def test_no_texts_no_vectors(starter_engine):
+    assert starter_engine.embed(EMBED, []).vectors.shape == (0, 384)
+
+
+def test_a_chat_model_can_embed_too(starter_engine):
+    assert starter_engine.embed(CHAT, ["hello"]).vectors.shape == (1, 576)
+
+
+def test_an_embedding_model_cannot_chat(starter_engine):
+    with pytest.raises(CapabilityError, match='"all-minilm" does not support chat'):
+        next(starter_engine.chat(ChatRequest("all-minilm", user("hi"))))
+
+
+def test_unknown_and_missing_models_are_told_apart(starter_engine):
+    with pytest.raises(ModelNotFoundError, match="model 'nope' not found"):
+        next(starter_engine.chat(ChatRequest("nope", user("hi"))))
+    with pytest.raises(ModelRequiredError):
+        next(starter_engine.chat(ChatRequest("", user("hi"))))
+
+
+def test_wrong_options_are_refused(starter_engine):
+    with pytest.raises(OptionError, match="num_ctx"):
+        next(starter_engine.chat(ChatRequest(CHAT, user("hi"), options={"num_ctx": "big"})))
+
+
+def test_a_last_message_longer_than_the_context_is_refused(starter_engine):
+    with pytest.raises(PromptTooLongError, match="tokens, room for"):
+        next(starter_engine.chat(ChatRequest(CHAT, user("word " * 5000))))
+
+
+def test_old_turns_are_dropped_to_make_room(starter_engine):
+    old = [Message("user", "chatter " * 900), Message("assistant", "ok " * 2200)]
+
+    events = list(
+        starter_engine.chat(
+            ChatRequest(CHAT, (*old, *user("What is the capital of France?")), options=GREEDY)
+        )
+    )
+
+    assert "Paris" in said(events)
+    assert events[-1].n_prompt < 200
+
+
+def test_tokens_turn_back_into_the_text(starter_engine):
+    text = "Hello, 世界! 1234 <tag>"
+    tokens = starter_engine.tokenize(CHAT, text)
+
+    assert len(tokens) == starter_engine.count_tokens(CHAT, [text])[0]
+    assert len(tokens) > 5
+
+
+def test_chatting_while_embedding_in_the_background_goes_on(starter_engine):
+    texts = ["some text about the weather in the north " * 12] * 64
+    thread = threading.Thread(
+        target=starter_engine.embed, args=(EMBED, texts), kwargs={"priority": Priority.BACKGROUND}
+    )
+    thread.start()
+
+    events = list(
+        starter_engine.chat(
+            ChatRequest(CHAT, user("What is the capital of France?"), options=GREEDY)
+        )
+    )
+    thread.join(60)
+
+    assert "Paris" in said(events)
+    assert not thread.is_alive()
+
+
+def test_a_damaged_model_is_refused_and_the_process_lives(starter_models, tmp_path):
+    folder = tmp_path / "models"
+    shutil.copytree(starter_models, folder)
+    with Engine(EngineSettings(folder)) as engine:
+        path = engine.library.find(CHAT).model_path
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data[: len(data) // 3])
+
+        with pytest.raises(LoadError) as caught:
+            next(engine.chat(ChatRequest(CHAT, user("hi"))))
+
+        assert path.name in str(caught.value)
+        assert engine.embed(EMBED, ["still alive"]).vectors.shape == (1, 384)

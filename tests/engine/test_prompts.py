@@ -1,0 +1,47 @@
+import pytest
+
+from engine.errors import PromptTooLongError
+from engine.prompts import fit, merge_system
+from engine.types import Message
+
+
+def words(messages):
+    """One token a word."""
+    return [1 for message in messages for _ in message.content.split()]
+
+
+def turn(role, n_words):
+    return Message(role, " ".join(["w"] * n_words))
+
+
+def test_the_models_system_text_comes_first_unless_the_conversation_has_one():
+    user, own = Message("user", "hi"), Message("system", "mine")
+
+    assert merge_system([user], "theirs", ()) == (Message("system", "theirs"), user)
+    assert merge_system([own, user], "theirs", ()) == (own, user)
+
+
+def test_example_turns_stand_between_system_text_and_conversation():
+    example, own, user = Message("user", "e"), Message("system", "s"), Message("user", "hi")
+
+    assert merge_system([user], "s", [example]) == (own, example, user)
+    assert merge_system([own, user], None, [example]) == (own, example, user)
+
+
+def test_oldest_turns_are_dropped_until_it_fits():
+    conversation = [turn("system", 2), turn("user", 5), turn("assistant", 5), turn("user", 3)]
+
+    assert len(fit(conversation, words, 12, is_truncating=True)) == 2 + 5 + 3
+    assert len(fit(conversation, words, 8, is_truncating=True)) == 2 + 3
+
+
+def test_a_last_message_that_is_too_long_is_refused_with_numbers():
+    with pytest.raises(PromptTooLongError) as caught:
+        fit([turn("user", 2), turn("user", 50)], words, 10, is_truncating=True)
+
+    assert (caught.value.n_tokens, caught.value.n_ctx) == (50, 9)
+
+
+def test_nothing_is_dropped_when_truncation_is_off():
+    with pytest.raises(PromptTooLongError):
+        fit([turn("user", 9), turn("user", 3)], words, 10, is_truncating=False)
