@@ -1,0 +1,313 @@
+"""A small real server with canned documents and answers, the interface mounted at /ui.
+
+Run as a program it takes a free port, prints its address and serves until it is ended.
+It also notes every attempt of the process to reach another machine (GET /outside).
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import uvicorn
+from fastapi import FastAPI, File, Form, Request, UploadFile
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from ui.server import ui_app
+
+HANDBOOK = """# Staff handbook
+
+## Leave
+
+Employees have 26 days of annual leave per year. Unused days may be carried over until the
+end of March; after that they lapse. <b>Bold claims</b> & *stars* stay as they are.
+
+## Travel
+
+Trains are booked in second class. Flights need the approval of a manager. The nightly
+allowance for hotels is 120 EUR in the capital and 90 EUR elsewhere.
+
+## 休假
+
+员工每年享有二十六天年假。未休完的年假可以顺延到次年三月底。
+"""
+FIRST = "Employees have 26 days of annual leave per year."
+SECOND = "Unused days may be carried over until the\nend of March; after that they lapse."
+
+
+@dataclass
+class World:
+    """What the fake knows."""
+
+    documents: dict[str, dict] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, dict] = field(default_factory=dict)
+    questions: list[dict] = field(default_factory=list)
+    pace_s: float = 0.01  # between two tokens
+    n_closed: int = 0  # answers whose reader went away before the end
+    outside: list[str] = field(default_factory=list)
+
+    def add(self, id_: str, path: str, text: str) -> None:
+        self.texts[id_] = text
+        self.documents[id_] = {
+            "id": id_,
+            "collection": "default",
+            "title": path.rsplit("/", maxsplit=1)[-1],
+            "path": path,
+            "paths": [path],
+            "media_type": "text/markdown",
+            "size_bytes": len(text.encode()),
+            "n_characters": len(text),
+            "n_chunks": len(_chunks(text)),
+            "added_at": "2026-11-20T09:30:00+00:00",
+            "warnings": [],
+        }
+
+
+def _chunks(text: str) -> list[dict]:
+    starts = [at for at in range(len(text)) if text.startswith("## ", at)] or [0]
+    ends = [*starts[1:], len(text)]
+    return [
+        {"start": a, "end": b, "page": None, "headings": [text[a:b].split("\n")[0].strip("# ")]}
+        for a, b in zip(starts, ends, strict=True)
+    ]
+
+
+def _reply(question: str) -> dict:
+    if "moon" in question.casefold():
+        passages = [_passage(1, "Travel")]
+        return _whole("I do not know.", "refused", [], [], passages)
+    at = HANDBOOK.index(FIRST)
+    to = HANDBOOK.index(SECOND)
+    sentences = [
+        {"text": FIRST, "citations": [1], "support": "supported"},
+        {"text": "They can be carried over until March.", "citations": [1], "support": "partly"},
+        {"text": "<script>alert(1)</script> Ask **Bob**.", "citations": [], "support": "not_found"},
+    ]
+    citations = [
+        _citation(1, at, at + len(FIRST)),
+        _citation(1, to, to + len(SECOND)),
+    ]
+    answer = (
+        f"{FIRST} [1]\n\nThey can be carried over until March. [1] "
+        "<script>alert(1)</script> Ask **Bob**."
+    )
+    return _whole(
+        answer, "generated", sentences, citations, [_passage(1, "Leave"), _passage(2, "Travel")]
+    )
+
+
+def _whole(answer, mode, sentences, citations, passages) -> dict:
+    return {
+        "answer": answer,
+        "refused": mode == "refused",
+        "mode": mode,
+        "sentences": sentences,
+        "citations": citations,
+        "passages": passages,
+        "rewritten": {"standalone": "", "keywords": "", "by": "none"},
+        "timings": {"retrieve": 0.12, "generate": 2.31},
+        "models": {"chat": "smollm2:135m", "embedding": "all-minilm:latest", "reranker": ""},
+    }
+
+
+def _passage(n: int, heading: str) -> dict:
+    chunk = next(one for one in _chunks(HANDBOOK) if one["headings"] == [heading])
+    return {
+        "n": n,
+        "document_id": "d1",
+        "path": "/home/ann/papers/handbook.md",
+        "title": "handbook.md",
+        "page": 3,
+        "heading": heading,
+        "start": chunk["start"],
+        "end": chunk["end"],
+        "text": HANDBOOK[chunk["start"] : chunk["end"]],
+        "score": 0.8,
+    }
+
+
+def _citation(n: int, start: int, end: int) -> dict:
+    return {
+        "n": n,
+        "document_id": "d1",
+        "path": "/home/ann/papers/handbook.md",
+        "page": 3,
+        "start": start,
+        "end": end,
+        "text": HANDBOOK[start:end],
+    }
+
+
+def build(world: World) -> FastAPI:
+    app = FastAPI()
+    world.add("d1", "/home/ann/papers/handbook.md", HANDBOOK)
+
+    @app.get("/outside")
+    def outside():
+        return {"outside": world.outside, "n_closed": world.n_closed, "asked": world.questions}
+
+    @app.get("/kb/status")
+    def status():
+        return {
+            "version": "0.1.0",
+            "ready": True,
+            "n_documents": len(world.documents),
+            "notices": [
+                "The small starter model smollm2:135m is answering: expect simple answers. "
+                "For better ones: quire pull qwen3:4b"
+            ],
+            "models": {"chat": {"name": "smollm2:135m"}, "embedding": {"name": "all-minilm"}},
+            "jobs": {"queued": 0, "running": 0},
+            "home": "/home/ann/.quire",
+        }
+
+    @app.get("/kb/collections")
+    def collections():
+        held = list(world.documents.values())
+        counts = {"n_documents": len(held), "n_chunks": sum(one["n_chunks"] for one in held)}
+        empty = {"name": "empty", "n_documents": 0, "n_chunks": 0}
+        return {"collections": [{"name": "default", **counts}, empty]}
+
+    _add_document_routes(app, world)
+
+    @app.post("/kb/query")
+    async def query(request: Request):
+        asked = await request.json()
+        world.questions.append(asked)
+        if asked["question"] == "busy":
+            return JSONResponse({"error": "server busy, please try again."}, 503)
+        return StreamingResponse(_stream(world, asked), media_type="text/event-stream")
+
+    app.mount("/ui", ui_app(ADDRESS[0] if ADDRESS else ""))
+    return app
+
+
+def _add_document_routes(app: FastAPI, world: World) -> None:
+    @app.get("/kb/documents")
+    def documents(collection: str = "", query: str = "", limit: int = 100, offset: int = 0):
+        found = [
+            one
+            for one in world.documents.values()
+            if query.casefold() in one["path"].casefold() and one["collection"] == collection
+        ]
+        return {"documents": found[offset : offset + limit], "total": len(found)}
+
+    @app.post("/kb/documents", status_code=202)
+    async def add(
+        files: Annotated[list[UploadFile], File()], collection: Annotated[str, Form()] = "default"
+    ):
+        held = [(one.filename or "", await one.read()) for one in files]
+        job_id = f"j{len(world.jobs) + 1}"
+        world.jobs[job_id] = {"id": job_id, "collection": collection, "state": "queued"}
+        world.jobs[job_id] |= {"files": held, "n_polls": 0, "errors": []}
+        return {"job_id": job_id}
+
+    @app.get("/kb/jobs/{job_id}")
+    def job(job_id: str):
+        return _advance(world, world.jobs[job_id])
+
+    @app.get("/kb/documents/{document_id}/text")
+    def text(document_id: str):
+        if document_id not in world.texts:
+            return JSONResponse({"error": f"no document '{document_id}'"}, 404)
+        found = world.texts[document_id]
+        one = world.documents[document_id]
+        return {
+            "id": document_id,
+            "path": one["path"],
+            "title": one["title"],
+            "text": found,
+            "chunks": _chunks(found),
+        }
+
+    @app.delete("/kb/documents/{document_id}")
+    def delete(document_id: str):
+        del world.documents[document_id], world.texts[document_id]
+        return {"deleted": True}
+
+
+def _advance(world: World, job: dict) -> dict:
+    """Finish one file every second poll; refuse those named *.bad."""
+    job["n_polls"] += 1
+    n = min(job["n_polls"] // 2, len(job["files"]))
+    finished = n == len(job["files"])
+    if finished and job["state"] != "done":
+        job["state"] = "done"
+        for at, (name, data) in enumerate(job["files"]):
+            if name.endswith(".bad"):
+                job["errors"].append({"path": name, "reason": "no loader for .bad; try .txt"})
+            else:
+                world.add(f"u{job['id']}{at}", name, data.decode())
+    elif not finished:
+        job["state"] = "running"
+    shown = {key: job[key] for key in ("id", "collection", "state", "errors")}
+    return shown | {
+        "progress": n / len(job["files"]),
+        "n_files": len(job["files"]),
+        "n_done": n,
+        "n_stored": n - len(job["errors"]),
+        "n_skipped": 0,
+        "message": "",
+    }
+
+
+async def _stream(world: World, asked: dict):
+    def event(name: str, data: dict) -> str:
+        return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+    reply = _reply(asked["question"])
+    is_whole = False
+    try:
+        yield event("status", {"beat": "retrieve"})
+        await asyncio.sleep(2 * world.pace_s)
+        yield event("passages", {"passages": reply["passages"]})
+        yield event("status", {"beat": "generate"})
+        if asked["question"] == "silent":
+            await asyncio.sleep(60)
+        n_rounds = 200 if "long" in asked["question"] else 1
+        for word in reply["answer"].split(" ") * n_rounds:
+            yield event("token", {"text": word + " "})
+            await asyncio.sleep(world.pace_s)
+        if asked["question"] == "break":
+            yield event("error", {"error": "the model ran out of memory"})
+            return
+        kept = ("answer", "sentences", "citations", "refused", "mode")
+        yield event("citations", {key: reply[key] for key in kept})
+        yield event("done", reply)
+        is_whole = True
+    finally:
+        world.n_closed += not is_whole
+
+
+ADDRESS: list[str] = []
+
+
+def watch_outside(world: World) -> None:
+    """Note every connection and name look-up that leaves this machine."""
+
+    def hook(event: str, args: tuple) -> None:
+        if event not in ("socket.connect", "socket.getaddrinfo"):
+            return
+        host = args[1][0] if event == "socket.connect" and isinstance(args[1], tuple) else args[0]
+        if isinstance(host, str) and host not in ("127.0.0.1", "localhost", "::1"):
+            world.outside.append(f"{event} {host}")
+
+    sys.addaudithook(hook)
+
+
+def main() -> None:
+    world = World(pace_s=0.06)
+    watch_outside(world)
+    listening = socket.create_server(("127.0.0.1", 0))
+    ADDRESS.append(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    server = uvicorn.Server(uvicorn.Config(build(world), log_level="warning"))
+    sys.stdout.write(ADDRESS[0] + "\n")
+    sys.stdout.flush()
+    server.run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

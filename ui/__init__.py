@@ -1,0 +1,1 @@
+"""The browser interface: widgets that speak HTTP to the API."""

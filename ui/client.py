@@ -1,0 +1,161 @@
+"""The server's REST API as typed calls; speaks HTTP and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import BinaryIO
+
+import httpx
+
+from ui.errors import RefusedError, ServerGoneError
+from ui.shapes import (
+    Collection,
+    Document,
+    Job,
+    Json,
+    Status,
+    Text,
+    collection_from,
+    document_from,
+    job_from,
+    objects,
+    status_from,
+    text_from,
+)
+from ui.stream import Event, events_of
+
+_CONNECT_S = 5.0
+_READ_S = 20.0
+_UPLOAD_S = 600.0  # a large file on a slow disk
+_ANSWER_S = 600.0  # silence between two events; a cold model on a small machine loads in it
+
+
+class Client:
+    """A connection to one server; use it as a context manager.
+
+    Raises:
+        ServerGoneError: from any call, if nobody answers.
+        RefusedError: from any call, if the server answers with an error.
+    """
+
+    def __init__(self, api_url: str) -> None:
+        self.api_url = api_url.rstrip("/")
+        # Proxies of the environment are ignored: what the user asks goes to this server only.
+        self._http = httpx.Client(
+            base_url=self.api_url,
+            timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def status(self) -> Status:
+        """Ask how the server is."""
+        return status_from(self._json("GET", "/kb/status"))
+
+    def collections(self) -> list[Collection]:
+        """List the collections."""
+        answer = self._json("GET", "/kb/collections")
+        return [collection_from(one) for one in objects(answer, "collections")]
+
+    def documents(
+        self, collection: str, *, query: str = "", limit: int = 20, offset: int = 0
+    ) -> tuple[list[Document], int]:
+        """List documents, with the number that there are in all."""
+        asked: dict[str, str | int] = {
+            "collection": collection,
+            "query": query,
+            "limit": limit,
+            "offset": offset,
+        }
+        answer = self._json("GET", "/kb/documents", params=asked)
+        found = [document_from(one) for one in objects(answer, "documents")]
+        total = answer.get("total")
+        return found, total if isinstance(total, int) else len(found)
+
+    def text(self, document_id: str) -> Text:
+        """Fetch a document's text with its chunks."""
+        return text_from(self._json("GET", f"/kb/documents/{document_id}/text"))
+
+    def delete(self, document_id: str) -> None:
+        """Delete a document."""
+        self._json("DELETE", f"/kb/documents/{document_id}")
+
+    def upload(self, collection: str, files: Sequence[tuple[str, BinaryIO]]) -> str:
+        """Send files to be stored; returns the id of the job."""
+        parts = [("files", (name, content)) for name, content in files]
+        limits = httpx.Timeout(_UPLOAD_S, connect=_CONNECT_S)
+        with self._named_errors():
+            response = self._http.post(
+                "/kb/documents", data={"collection": collection}, files=parts, timeout=limits
+            )
+            return str(_read(response).get("job_id", ""))
+
+    def job(self, job_id: str) -> Job:
+        """Ask how far a job is."""
+        return job_from(self._json("GET", f"/kb/jobs/{job_id}"))
+
+    @contextmanager
+    def ask(
+        self, question: str, collection: str, history: Sequence[Mapping[str, str]]
+    ) -> Iterator[Iterator[Event]]:
+        """Ask a question; leaving the context ends the answer on the server too."""
+        body = {"question": question, "collection": collection, "stream": True}
+        limits = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
+        with (
+            self._named_errors(),
+            self._http.stream(
+                "POST", "/kb/query", json={**body, "history": list(history)}, timeout=limits
+            ) as response,
+        ):
+            if response.is_error:
+                response.read()
+                raise _refusal(response)
+            with events_of(response) as events:
+                yield events
+
+    def _json(
+        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None
+    ) -> Json:
+        with self._named_errors():
+            return _read(self._http.request(method, path, params=params))
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServerGoneError(self.api_url) from error
+
+
+def _read(response: httpx.Response) -> Json:
+    if response.is_error:
+        raise _refusal(response)
+    found = _parsed(response)
+    if found is None:
+        raise RefusedError(response.status_code, f"not an answer of Quire: {response.text[:200]}")
+    return found
+
+
+def _refusal(response: httpx.Response) -> RefusedError:
+    said = (_parsed(response) or {}).get("error") or response.reason_phrase
+    return RefusedError(response.status_code, str(said))
+
+
+def _parsed(response: httpx.Response) -> Json | None:
+    try:
+        found = response.json()
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,89 @@
+"""Values as people read them: sizes, dates, places, harmless text; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+
+from ui.errors import RefusedError, ServerGoneError, UiError
+from ui.words import Words
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^\"'@/])")
+# Shortcodes and bare addresses are found after backslashes are resolved, so only an
+# invisible character between the colon or dot and what follows keeps them apart.
+_SHORTCODE = re.compile(r"(:)(?=[\w/+-])|(www)(?=\.)", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def plain_markdown(text: str, limit: int = 300) -> str:
+    """Make foreign text safe for a markdown label: it shows as it is, on one line.
+
+    Args:
+        limit: characters kept.
+    """
+    line = clip(" ".join(text.split()), limit)
+    return _SPECIAL.sub(r"\\\1", _SHORTCODE.sub(rf"\g<0>{_WORD_JOINER}", line))
+
+
+def plain_html(text: str, limit: int | None = None) -> str:
+    """Make foreign text safe for HTML.
+
+    Args:
+        limit: characters kept; None keeps all.
+    """
+    return escape(text if limit is None else clip(text, limit))
+
+
+def clip(text: str, limit: int) -> str:
+    """Shorten text to at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path, also of one from Windows."""
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path
+
+
+def size_text(n_bytes: int) -> str:
+    """Write a size with the unit that keeps it short: 932 B, 1.4 MB."""
+    size = float(max(0, n_bytes))
+    for unit in _UNITS:
+        if size < 999.5 or unit == _UNITS[-1]:
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
+
+
+def when_text(iso: str) -> str:
+    """Write a moment to the minute, in the zone that it was given in; as it is if unreadable."""
+    try:
+        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return clip(iso, 20)
+
+
+def seconds_text(timings: Mapping[str, object]) -> str:
+    """Write how long an answer took, from its beats; empty if nothing was measured."""
+    total = timings.get("total")
+    parts = [value for value in timings.values() if isinstance(value, (int, float))]
+    seconds = total if isinstance(total, (int, float)) else sum(parts)
+    return f"{seconds:.1f}" if seconds else ""
+
+
+def place_text(path: str, page: int | None, heading: str, words: Words) -> str:
+    """Say where a passage stands: file, page, heading."""
+    parts = [file_name(path), words("page", page=page) if page is not None else "", heading]
+    return " · ".join(part for part in parts if part)
+
+
+def error_text(error: UiError, words: Words) -> str:
+    """Say in markdown what went wrong and what to do."""
+    if isinstance(error, ServerGoneError):
+        return words("server_gone", url=f"`{error.api_url.replace('`', '')}`")
+    message = plain_markdown(str(error).rstrip(". "), limit=600)
+    status = error.status if isinstance(error, RefusedError) else 0
+    key = f"refused_{status}" if status in (404, 413, 503) else "refused"
+    return words(key, message=message)

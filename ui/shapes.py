@@ -1,0 +1,256 @@
+"""The nouns that the server speaks of, read from its JSON; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+Json = Mapping[str, object]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set of documents."""
+
+    name: str
+    n_documents: int = 0
+    n_chunks: int = 0
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One stored document."""
+
+    id: str
+    collection: str = ""
+    title: str = ""
+    path: str = ""
+    paths: tuple[str, ...] = ()
+    media_type: str = ""
+    size_bytes: int = 0
+    n_characters: int = 0
+    n_chunks: int = 0
+    added_at: str = ""  # ISO 8601
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of a document's text, as it was embedded."""
+
+    start: int
+    end: int
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A document's loaded text with its chunks."""
+
+    id: str
+    path: str = ""
+    title: str = ""
+    text: str = ""
+    chunks: tuple[Chunk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A numbered source; `text` is the slice `start:end` of the document's text."""
+
+    n: int
+    document_id: str = ""
+    path: str = ""
+    title: str = ""
+    page: int | None = None
+    heading: str = ""
+    start: int = 0
+    end: int = 0
+    text: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The span that bears out a sentence; same offsets as a passage."""
+
+    n: int
+    document_id: str = ""
+    path: str = ""
+    page: int | None = None
+    start: int = 0
+    end: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of an answer."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+    support: str = "supported"  # supported, partly, not_found
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A finished answer."""
+
+    answer: str = ""
+    refused: bool = False
+    mode: str = "generated"  # generated, extractive, refused
+    sentences: tuple[Sentence, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    timings: Json | None = None  # seconds by beat
+    models: Json | None = None  # chat, embedding, reranker
+
+
+@dataclass(frozen=True, slots=True)
+class FileError:
+    """One file that could not be stored."""
+
+    path: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One ingestion on its way."""
+
+    id: str
+    collection: str = ""
+    state: str = "queued"  # queued, running, done, failed
+    progress: float = 0.0  # 0 to 1
+    n_files: int = 0
+    n_done: int = 0
+    n_stored: int = 0
+    n_skipped: int = 0
+    message: str = ""
+    errors: tuple[FileError, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the server is."""
+
+    version: str = ""
+    n_documents: int = 0
+    n_chunks: int = 0
+    notices: tuple[str, ...] = ()
+    home: str = ""
+    chat_model: str = ""
+    embedding_model: str = ""
+    n_active_jobs: int = 0
+
+
+def document_from(data: Json) -> Document:
+    """Read a document."""
+    return _build(Document, data, paths=_texts(data, "paths"), warnings=_texts(data, "warnings"))
+
+
+def text_from(data: Json) -> Text:
+    """Read a document's text with its chunks."""
+    chunks = tuple(
+        _build(Chunk, one, headings=_texts(one, "headings")) for one in objects(data, "chunks")
+    )
+    return _build(Text, data, chunks=chunks)
+
+
+def passages_from(data: Json) -> tuple[Passage, ...]:
+    """Read the numbered sources of a reply or of its `passages` event."""
+    return tuple(
+        _build(Passage, one, n=_number(one.get("n")) or at, heading=_heading(one))
+        for at, one in enumerate(objects(data, "passages"), start=1)
+    )
+
+
+def reply_from(data: Json, passages: Sequence[Passage] = ()) -> Reply:
+    """Read a reply.
+
+    Args:
+        passages: taken if the reply itself lists none, as in the `citations` event.
+    """
+    sentences = tuple(
+        _build(Sentence, one, citations=_numbers(one.get("citations")))
+        for one in objects(data, "sentences")
+    )
+    citations = tuple(_build(Citation, one) for one in objects(data, "citations"))
+    found = passages_from(data) or tuple(passages)
+    given = {
+        "timings": mapping(data, "timings"),
+        "models": mapping(data, "models"),
+        "refused": data.get("refused") is True or data.get("mode") == "refused",
+    }
+    return _build(Reply, data, sentences=sentences, citations=citations, passages=found, **given)
+
+
+def job_from(data: Json) -> Job:
+    """Read a job."""
+    errors = tuple(_build(FileError, one) for one in objects(data, "errors"))
+    return _build(Job, data, errors=errors)
+
+
+def status_from(data: Json) -> Status:
+    """Read the server's status."""
+    models, jobs = mapping(data, "models"), mapping(data, "jobs")
+    return _build(
+        Status,
+        data,
+        notices=_texts(data, "notices"),
+        chat_model=str(mapping(models, "chat").get("name") or ""),
+        embedding_model=str(mapping(models, "embedding").get("name") or ""),
+        n_active_jobs=_number(jobs.get("queued")) + _number(jobs.get("running")),
+    )
+
+
+def collection_from(data: Json) -> Collection:
+    """Read a collection."""
+    return _build(Collection, data)
+
+
+def objects(data: Json, key: str) -> list[Json]:
+    """Return the objects listed under a key; none if there is no such list."""
+    found = data.get(key)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def mapping(data: Json, key: str) -> Json:
+    """Return the object under a key; an empty one if there is none."""
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _build(kind: type[T], data: Json, **given: object) -> T:
+    # Unknown fields are dropped and null ones take their default: an older or newer
+    # server may say more or less than this interface shows.
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {key: value for key, value in data.items() if key in names and value is not None}
+    return kind(**{**known, **given})
+
+
+def _texts(data: Json, key: str) -> tuple[str, ...]:
+    found = data.get(key)
+    return tuple(str(one) for one in found) if isinstance(found, list) else ()
+
+
+def _numbers(found: object) -> tuple[int, ...]:
+    return tuple(map(_number, found)) if isinstance(found, list) else ()
+
+
+def _number(found: object) -> int:
+    return int(found) if isinstance(found, (int, float)) else 0
+
+
+def _heading(data: Json) -> str:
+    found = data.get("heading") or data.get("headings")
+    return " › ".join(map(str, found)) if isinstance(found, list) else str(found or "")

@@ -1,0 +1,78 @@
+"""What one browser session remembers: language, conversation, uploads on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import streamlit as st
+
+from ui.errors import UiError
+from ui.marks import without_marks
+from ui.shapes import Job, Passage, Reply
+from ui.words import Language, Words, language_for
+
+N_HISTORY = 6  # earlier exchanges that go along with a question
+MAX_HISTORY = 4_000  # characters of each message of them
+MAX_TURNS = 100  # kept and shown
+Outcome = Literal["waiting", "done", "stopped", "failed"]
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One question with what became of it; changes while the answer streams."""
+
+    question: str
+    collection: str
+    outcome: Outcome = "waiting"
+    text: str = ""  # of the answer, as far as it has come
+    passages: tuple[Passage, ...] = ()
+    reply: Reply | None = None
+    error: UiError | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything that is remembered between two runs of the script."""
+
+    language: Language
+    turns: list[Turn] = field(default_factory=list)
+    collection: str = "default"
+    job_ids: list[str] = field(default_factory=list)  # uploads that are still followed
+    finished: list[Job] = field(default_factory=list)  # uploads whose outcome is shown
+    n_uploads: int = 0  # names the file field, so that it is empty after each upload
+
+    def ask(self, question: str) -> None:
+        """Add a question to the conversation; the oldest of very many is let go."""
+        self.turns.append(Turn(question, self.collection))
+        del self.turns[:-MAX_TURNS]
+
+    @property
+    def words(self) -> Words:
+        """The sentences in the session's language."""
+        return Words(self.language)
+
+
+def session() -> Session:
+    """Return this browser session's state; the browser's language to begin with."""
+    if "quire" not in st.session_state:
+        st.session_state["quire"] = Session(language_for(st.context.locale))
+    found: Session = st.session_state["quire"]
+    return found
+
+
+def api_url() -> str:
+    """Return the address of the server, as `ui_app` was told."""
+    return str(st.secrets["quire"]["api_url"])
+
+
+def history(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """Return the finished exchanges that go along with the next question, oldest first."""
+    told = [turn for turn in turns if turn.outcome == "done" and turn.reply is not None]
+    messages = []
+    for turn in told[-N_HISTORY:]:
+        answer = without_marks(turn.reply.answer if turn.reply else "")
+        messages.append({"role": "user", "content": turn.question[:MAX_HISTORY]})
+        messages.append({"role": "assistant", "content": answer[:MAX_HISTORY]})
+    return messages

@@ -1,0 +1,114 @@
+"""Widgets that several pages share: error boxes, the collection picker, the source dialog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from ui.client import Client
+from ui.errors import RefusedError, UiError
+from ui.format import clip, error_text, file_name, place_text, plain_html, plain_markdown
+from ui.marks import cited_spans, source_html
+from ui.shapes import Citation, Collection, Passage
+from ui.state import Session, api_url, session
+from ui.words import Words
+
+
+def show_error(error: UiError, words: Words, *, key: str, retry: Callable[[], None]) -> None:
+    """Say what went wrong and what to do, with a button that tries again."""
+    icon = ":material/cloud_off:" if not isinstance(error, RefusedError) else ":material/error:"
+    st.error(error_text(error, words), icon=icon)
+    st.button(words("retry"), key=key, icon=":material/refresh:", on_click=retry)
+
+
+def nothing() -> None:
+    """Do nothing: the rerun that a button causes is the retry."""
+
+
+def collection_label(collection: Collection, words: Words) -> str:
+    """Name a collection with its size."""
+    counts = words(
+        "collection_counts", documents=collection.n_documents, chunks=collection.n_chunks
+    )
+    return f"{clip(collection.name, 60)} ({counts})"
+
+
+def choose_collection(state: Session, collections: Sequence[Collection]) -> str:
+    """Settle which collection is meant; the choice holds on all pages."""
+    names = [collection.name for collection in collections]
+    if names and state.collection not in names:
+        state.collection = names[0]
+    return state.collection
+
+
+def pick_collection(collections: Sequence[Collection], words: Words, *, key: str) -> str:
+    """Let the user choose the collection."""
+    state = session()
+    current = choose_collection(state, collections)
+    by_name = {one.name: one for one in collections} or {current: Collection(current)}
+    # The widget forgets while another page is shown; what is chosen is kept in the session.
+    st.session_state[key] = current
+
+    def change() -> None:
+        state.collection = st.session_state[key]
+
+    st.selectbox(
+        words("collection"),
+        list(by_name),
+        key=key,
+        format_func=lambda name: collection_label(by_name[name], words),
+        on_change=change,
+        label_visibility="collapsed",
+    )
+    return current
+
+
+def show_notices(notices: Sequence[str]) -> None:
+    """Show what the server wants its users to know."""
+    for notice in notices:
+        st.info(plain_markdown(notice, 600), icon=":material/info:")
+
+
+def source_button(
+    passage: Passage, citations: Sequence[Citation], words: Words, *, key: str
+) -> None:
+    """Show one source as a row that opens it."""
+    place = place_text(passage.path, passage.page, passage.heading, words)
+    label = f"**\\[{passage.n}\\]** {plain_markdown(place, 160)}"
+    if st.button(label, key=key, type="tertiary", icon=":material/description:"):
+        open_source(passage, citations, words)
+
+
+def open_source(passage: Passage, citations: Sequence[Citation], words: Words) -> None:
+    """Open a dialog with the passage in its document, the cited words marked."""
+
+    @st.dialog(words("source_title", n=passage.n), width="medium")
+    def dialog() -> None:
+        title = passage.title or file_name(passage.path)
+        place = place_text("", passage.page, passage.heading, words)
+        st.html(
+            f"<strong>{plain_html(title, 200)}</strong>"
+            f'<div class="q-muted">{plain_html(place, 200)}</div>'
+            f'<div class="q-muted">{plain_html(passage.path, 300)}</div>'
+        )
+        try:
+            with Client(api_url()) as client:
+                text = client.text(passage.document_id).text
+        except RefusedError:
+            text = ""
+        except UiError as error:
+            st.error(error_text(error, words))
+            return
+        spans = cited_spans(passage, citations)
+        if text[passage.start : passage.end] == passage.text:
+            st.html(source_html(text, (passage.start, passage.end), spans, words))
+        else:
+            st.warning(words("source_changed"))
+            shift = passage.start
+            moved = [(start - shift, end - shift) for start, end in spans]
+            st.html(source_html(passage.text, (0, len(passage.text)), moved, words))
+        if spans:
+            st.caption(words("source_legend"))
+
+    dialog()
