@@ -1,0 +1,1 @@
+"""Documents in, searchable rows out: knows text, chunks and vectors, never models."""

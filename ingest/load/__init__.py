@@ -1,0 +1,1 @@
+"""Bytes of a file in, text with structure out; one loader per file."""
