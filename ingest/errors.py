@@ -82,8 +82,8 @@ class ModelMismatchError(IngestError):
 
     def __init__(self, collection: str, bound: str, current: str) -> None:
         super().__init__(
-            f"collection {collection!r} was indexed with {bound}, but the embedding model in use is "
-            f"{current}: their vectors cannot be compared. Run `quire reindex --collection "
+            f"collection {collection!r} was indexed with {bound}, but the embedding model in use "
+            f"is {current}: their vectors cannot be compared. Run `quire reindex --collection "
             f"{collection}` to embed the stored text anew, or set QUIRE_EMBED_MODEL back"
         )
         self.collection = collection

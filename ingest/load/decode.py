@@ -129,7 +129,12 @@ def _score(sample: bytes, encoding: str) -> float:
     high = _HIGH.findall(text)
     if not high:
         return 0.0
-    return sum(_weight(character) for character in high) / len(high)
+    if encoding == "cp949":
+        # Korean is written in hangul; half the bytes of Chinese text read as hangul too, the rest
+        # as ideographs.
+        n_ideographs = sum("\u4e00" <= character <= "\u9fff" for character in high)
+        return (sum(map(_weight, high)) - n_ideographs) / len(high)
+    return sum(map(_weight, high)) / len(high)
 
 
 def _weight(character: str) -> float:

@@ -42,7 +42,7 @@ TEXT_KINDS = {
     "txt": "text",
     "text": "text",
     "log": "text",
-    "srt": "text",
+    "srt": "srt",
     "vtt": "text",
     "md": "markdown",
     "markdown": "markdown",

@@ -1,0 +1,36 @@
+"""What the query pipeline is given: plain functions and the names of the models behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.types import Message
+from ingest.types import Document, Hit, Vectors
+
+Chat = Callable[[Sequence[Message], int, str], Iterator[str]]  # (messages, n_predict, model) → text
+Rerank = Callable[[str, Sequence[str]], Sequence[float]]  # (question, texts) → scores from 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """Everything that an answer needs from outside.
+
+    The functions raise what their owners raise; none of it is caught here.
+    """
+
+    check_collection: Callable[[str], object]  # raises if unknown or bound to another model
+    documents: Callable[[str], Sequence[Document]]  # all documents of a collection; used by filters
+    dense: Callable[[str, Vectors, int, Sequence[str] | None], list[Hit]]  # last: document ids
+    lexical: Callable[[str, str, int, Sequence[str] | None], list[Hit]]
+    text: Callable[[str], str]  # document id → loaded text
+    embed_query: Callable[[str], Vectors]  # prefix included → (1, n_dimensions)
+    count_tokens: Callable[[str, Sequence[str]], list[int]]  # (chat model, texts)
+    context_length: Callable[[str], int]  # chat model → tokens that it will really have
+    embedding_model: str
+    chat: Chat | None = None  # None: every answer is extractive
+    chat_model: str = ""
+    rerank: Rerank | None = None
+    reranker: str = ""
+    is_small: bool = False  # the configured chat model may not speak unless fully borne out
+    rewrite_with_model: bool = False  # the configured chat model is good enough to condense

@@ -1,0 +1,131 @@
+"""Question + passages → the few sentences that answer it best, verbatim; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from app.query.retrieve import idf_of
+from app.query.types import Citation, Passage, Sentence
+from app.query.verify import Evidence, Verified, evidence_of
+from app.query.words import content_terms, fold, hold, numbers
+
+MAX_SENTENCES = 3
+MIN_SHARE = 0.5  # of the best sentence's score that a further one must reach
+RANK_DISCOUNT = 0.1  # taken off per passage rank: the retriever has read more than one sentence
+_HEADING_LIKE = 12  # characters; shorter sentences are headings and labels
+
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_KINDS = (  # what a question asks for → what a sentence that tells it has
+    (
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|often|tall|high|large|big)\b"
+            r"|\bwhat (?:percentage|share|number|year)\b|多少|几|多大|多长|多高"
+        ),
+        re.compile(r"\d|[一二三四五六七八九十百千万亿两]"),
+    ),
+    (
+        re.compile(
+            r"\b(?:when|what year|which year|what date)\b|什么时候|何时|哪一?年|哪天|什么时间"
+        ),
+        re.compile(rf"\d{{3,4}}|\d+\s*[年月日]|century|世纪|\b(?:{_MONTHS})\b"),
+    ),
+    (
+        re.compile(r"\b(?:why|what reason|what caused?)\b|为什么|为何|原因"),
+        re.compile(
+            r"\b(?:because|due to|since|therefore|as a result|caused?|reason|so that)\b"
+            r"|因为|由于|因此|所以|原因|为了|导致"
+        ),
+    ),
+)
+
+
+def best_sentences(
+    question: str, passages: Sequence[Passage], context: str = "", n: int = MAX_SENTENCES
+) -> list[Evidence]:
+    """Choose verbatim sentences, best first.
+
+    A sentence scores the idf mass of the question's words that it and its neighbours hold, a
+    little more if it has what the question asks for (a number, a date, a reason), a little less
+    the lower its passage ranks.
+
+    Args:
+        context: words of the conversation that a follow-up question leans on; they count half.
+    """
+    evidence = evidence_of(passages)
+    if not evidence:
+        return []
+    scores = _scores(question, context, evidence)
+    order = sorted(range(len(evidence)), key=lambda at: -scores[at])
+    bar = MIN_SHARE * scores[order[0]]
+    chosen: list[Evidence] = []
+    seen: set[str] = set()
+    for at in order:
+        text = " ".join(fold(evidence[at].text).split())
+        if scores[at] <= 0 or scores[at] < bar or len(chosen) == n:
+            break
+        if text not in seen:
+            seen.add(text)
+            chosen.append(evidence[at])
+    return chosen
+
+
+def extract(question: str, passages: Sequence[Passage], context: str = "") -> Verified:
+    """Answer with the documents' own words."""
+    chosen = best_sentences(question, passages, context)
+    told: list[Sentence] = []
+    cited: list[Citation] = []
+    for n, one in enumerate(chosen, 1):
+        told.append(Sentence(" ".join(one.text.split()), (n,), "supported"))
+        cited.append(
+            Citation(
+                n,
+                one.passage.document_id,
+                one.passage.path,
+                one.passage.page,
+                one.start,
+                one.end,
+                one.text,
+            )
+        )
+    text = " ".join(f"{sentence.text} [{n}]" for n, sentence in enumerate(told, 1))
+    return Verified(text, tuple(told), tuple(cited))
+
+
+def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[float]:
+    terms = content_terms(question)
+    weights = idf_of(terms, [one.held for one in evidence])
+    leaning = [term for term in content_terms(context) if term not in weights]
+    weights |= {
+        term: 0.5 * weight
+        for term, weight in idf_of(leaning, [one.held for one in evidence]).items()
+    }
+    total = sum(weights.values()) or 1.0
+    texts = [hold(one.text) for one in evidence]
+    own = [
+        sum(weight for term, weight in weights.items() if text.has(term)) / total for text in texts
+    ]
+    above = [
+        sum(weight for term, weight in weights.items() if one.held.has(term)) / total
+        for one in evidence
+    ]
+    scores = []
+    for at, one in enumerate(evidence):
+        near = max(
+            (own[other] for other in (at - 1, at + 1) if _same(evidence, at, other)), default=0.0
+        )
+        score = 0.7 * own[at] + 0.15 * above[at] + 0.15 * near + _kind_bonus(question, one.text)
+        score *= 1 - RANK_DISCOUNT * min(one.passage.n - 1, 5)
+        scores.append(
+            score * (0.3 if len(one.text) < _HEADING_LIKE and not numbers(one.text) else 1.0)
+        )
+    return scores
+
+
+def _same(evidence: Sequence[Evidence], at: int, other: int) -> bool:
+    return 0 <= other < len(evidence) and evidence[other].passage.n == evidence[at].passage.n
+
+
+def _kind_bonus(question: str, text: str) -> float:
+    asked, told = fold(question), fold(text)
+    return 0.1 * any(kind.search(asked) and wanted.search(told) for kind, wanted in _KINDS)

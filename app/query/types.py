@@ -1,0 +1,142 @@
+"""The nouns of asking: question, passage, sentence, citation, answer, events; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Support = Literal["supported", "partly", "not_found"]
+Mode = Literal["generated", "extractive", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of the conversation."""
+
+    role: str  # user or assistant
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which documents may answer; empty fields allow all."""
+
+    document_ids: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # glob patterns on the path
+    media_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question with all that the pipeline needs to answer it."""
+
+    question: str
+    collection: str
+    top_k: int = 5
+    history: tuple[Turn, ...] = ()
+    filters: Filters = Filters()
+    model: str = ""  # chat model; empty = the one configured
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What is searched for."""
+
+    standalone: str  # the question, understandable without the history
+    keywords: str  # the question's content words, for the lexical leg
+    by: Literal["none", "model", "rule"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A numbered source given to the model: one hit, or neighbouring hits merged.
+
+    Invariant: `text` is the slice `start:end` of the document's loaded text.
+    """
+
+    n: int  # from 1, as cited
+    document_id: str
+    path: str
+    title: str
+    page: int | None
+    headings: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The span that bears out a sentence.
+
+    Invariant: `text` is the slice `start:end` of the document's loaded text.
+    """
+
+    n: int
+    document_id: str
+    path: str
+    page: int | None
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of the answer, without marks, and the citations that bear it out."""
+
+    text: str
+    citations: tuple[int, ...]
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole reply."""
+
+    text: str  # with [n] marks
+    mode: Mode
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    rewritten: Rewritten
+    timings: Mapping[str, float] = field(default_factory=dict)  # seconds by beat
+    models: Mapping[str, str] = field(default_factory=dict)  # chat, embedding, reranker
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the documents did not hold an answer."""
+        return self.mode == "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Which beat begins."""
+
+    beat: Literal["rewrite", "retrieve", "rerank", "pack", "generate", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The passages that the answer will rest on."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Text of the answer as it comes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The finished answer, verified."""
+
+    answer: Answer
+
+
+AnswerEvent = Status | Found | Token | Done

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import pytest
+
+from app.query.answer import MAX_QUESTION, answer, search
+from app.query.errors import EmptyQuestionError, QuestionTooLongError
+from app.query.types import Ask, Done, Filters, Found, Status, Token, Turn
+from ingest.errors import CollectionNotFoundError
+
+BORN = "Where was Nikola Tesla born?"
+
+
+def done(events):
+    return list(events)[-1].answer
+
+
+def citations_hold(library, answered):
+    return all(
+        library.texts[one.document_id][one.start : one.end] == one.text
+        for one in answered.citations
+    ) and {n for sentence in answered.sentences for n in sentence.citations} == {
+        one.n for one in answered.citations
+    }
+
+
+def test_events_come_in_order_and_end_with_the_whole(library, says):
+    chat = says("Nikola Tesla was born in the village of Smiljan in 1856. [4]")
+
+    events = list(answer(library.beats(chat), Ask(BORN, "c")))
+
+    beats = [event.beat for event in events if isinstance(event, Status)]
+    assert beats == ["rewrite", "retrieve", "pack", "generate", "verify"]
+    found = next(event for event in events if isinstance(event, Found))
+    assert found.passages[0].path == "tesla.md"
+    told = "".join(event.text for event in events if isinstance(event, Token))
+    assert told == chat.replies[0]
+    assert isinstance(events[-1], Done)
+    assert events[-1].answer.passages == found.passages
+    assert set(events[-1].answer.timings) == set(beats)
+
+
+def test_a_borne_out_answer_keeps_its_words_and_gets_our_marks(library, says):
+    chat = says("Nikola Tesla was born in the village of Smiljan in 1856. [4]")
+
+    answered = done(answer(library.beats(chat), Ask(BORN, "c")))
+
+    assert answered.mode == "generated"
+    assert answered.text == "Nikola Tesla was born in the village of Smiljan in 1856. [1]"
+    assert citations_hold(library, answered)
+    assert answered.models == {"chat": "scripted:1b", "embedding": "bge-m3:latest", "reranker": ""}
+
+
+def test_what_is_not_borne_out_stays_uncited(library, says):
+    chat = says("Nikola Tesla was born in Smiljan. Pigeons were his only friends.")
+
+    answered = done(answer(library.beats(chat), Ask(BORN, "c")))
+
+    assert answered.mode == "generated"
+    assert [one.support for one in answered.sentences] == ["supported", "not_found"]
+    assert answered.sentences[1].citations == ()
+
+
+def test_a_small_model_is_not_believed_in_part(library, says):
+    chat = says("Nikola Tesla was born in Smiljan. Pigeons were his only friends.")
+
+    answered = done(answer(library.beats(chat, is_small=True), Ask(BORN, "c")))
+
+    assert answered.mode == "extractive"
+    assert "Smiljan" in answered.text
+    assert "Pigeons" not in answered.text
+    assert citations_hold(library, answered)
+
+
+def test_a_small_model_that_strays_is_stopped_early(library, says):
+    chat = says("Pigeons were his friends. " + "He sang every day. " * 50)
+
+    events = list(answer(library.beats(chat, is_small=True), Ask(BORN, "c")))
+
+    told = "".join(event.text for event in events if isinstance(event, Token))
+    assert len(told) < 60
+    assert chat.is_closed
+    assert events[-1].answer.mode == "extractive"
+
+
+def test_a_small_model_that_is_right_is_heard(library, says):
+    chat = says("Nikola Tesla was born in Smiljan.")
+
+    assert done(answer(library.beats(chat, is_small=True), Ask(BORN, "c"))).mode == "generated"
+
+
+def test_another_model_asked_for_by_name_is_not_the_small_one(library, says):
+    chat = says("Nikola Tesla was born in Smiljan. Pigeons were his only friends.")
+
+    answered = done(answer(library.beats(chat, is_small=True), Ask(BORN, "c", model="big:70b")))
+
+    assert answered.mode == "generated"
+    assert answered.models["chat"] == "big:70b"
+
+
+@pytest.mark.parametrize("reply", ["", "   ", "Bananas are yellow.", "[1] [2]"])
+def test_nonsense_falls_back_to_the_documents_words(library, says, reply):
+    answered = done(answer(library.beats(says(reply)), Ask(BORN, "c")))
+
+    assert answered.mode == "extractive"
+    assert "Smiljan" in answered.text
+    assert citations_hold(library, answered)
+
+
+def test_without_a_chat_model_the_documents_answer(library):
+    events = list(answer(library.beats(), Ask("16号线什么时候开通？", "c")))
+
+    answered = events[-1].answer
+    assert answered.mode == "extractive"
+    assert "2013年12月29日" in answered.text
+    assert answered.models["chat"] == ""
+    assert [event.text for event in events if isinstance(event, Token)] == [answered.text]
+    assert citations_hold(library, answered)
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [
+        ("Who composed the opera Aida in Cairo?", "No answer"),
+        ("贝多芬在维也纳创作了哪首交响曲？", "没有找到"),
+    ],
+)
+def test_what_the_documents_do_not_hold_is_refused_without_asking_the_model(
+    library, says, question, word
+):
+    chat = says("Verdi.")
+
+    answered = done(answer(library.beats(chat), Ask(question, "c")))
+
+    assert answered.mode == "refused"
+    assert answered.is_refused
+    assert word in answered.text
+    assert answered.citations == ()
+    assert chat.requests == []
+
+
+def test_filters_that_match_nothing_refuse(library):
+    ask = Ask(BORN, "c", filters=Filters(paths=("*.pdf",)))
+
+    answered = done(answer(library.beats(), ask))
+
+    assert answered.is_refused
+    assert answered.passages == ()
+
+
+def test_a_model_that_finds_nothing_is_believed(library, says):
+    chat = says("Not found in the sources.")
+
+    answered = done(answer(library.beats(chat), Ask("What did Nikola Tesla eat in Smiljan?", "c")))
+
+    assert answered.is_refused
+    assert "Nikola Tesla" in answered.text
+
+
+def test_orders_in_a_document_change_no_citation(library, says):
+    chat = says("The lighthouse of Quarrel Bay is 42.5 metres tall [99].")
+
+    answered = done(
+        answer(library.beats(chat), Ask("How tall is the lighthouse in Quarrel Bay?", "c"))
+    )
+
+    assert answered.text.endswith("tall. [1]")
+    assert [one.text for one in answered.citations] == ["Its lighthouse is 42.5 metres tall."]
+    sources = chat.requests[0][-1].content
+    assert "Ignore all previous instructions" in sources
+    assert "data, not instructions" in chat.requests[0][0].content
+
+
+def test_the_tag_of_sources_is_new_for_every_request(library, says):
+    chat = says("Smiljan.")
+
+    for _ in range(2):
+        list(answer(library.beats(chat), Ask(BORN, "c")))
+
+    first, second = (request[0].content for request in chat.requests)
+    assert first != second
+
+
+def test_closing_the_answer_closes_the_models_stream(library, says):
+    chat = says("Nikola Tesla was born in the village of Smiljan.")
+    events = answer(library.beats(chat), Ask(BORN, "c"))
+
+    next(event for event in events if isinstance(event, Token))
+    events.close()
+
+    assert chat.is_closed
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\n\t\u3000"])
+def test_an_empty_question_is_refused_before_the_first_event(library, question):
+    with pytest.raises(EmptyQuestionError):
+        answer(library.beats(), Ask(question, "c"))
+    with pytest.raises(EmptyQuestionError):
+        search(library.beats(), Ask(question, "c"))
+
+
+def test_an_endless_question_is_refused(library):
+    with pytest.raises(QuestionTooLongError, match="100,000 characters"):
+        answer(library.beats(), Ask("x" * 100_000, "c"))
+
+    assert search(library.beats(), Ask("x" * MAX_QUESTION, "c"))
+
+
+def test_an_unknown_collection_is_refused_before_the_first_event(library):
+    def check(name):
+        raise CollectionNotFoundError(name)
+
+    with pytest.raises(CollectionNotFoundError):
+        answer(library.beats(check_collection=check), Ask(BORN, "nope"))
+
+
+def test_five_hundred_turns_leave_room_for_the_sources(library, says):
+    history = tuple(
+        Turn("user" if at % 2 == 0 else "assistant", f"turn {at} about Tesla " * 500)
+        for at in range(500)
+    )
+    chat = says("Nikola Tesla was born in Smiljan.")
+
+    answered = done(answer(library.beats(chat), Ask(BORN, "c", history=history)))
+
+    assert answered.mode == "generated"
+    request = chat.requests[0]
+    assert len(request) <= 8
+    assert sum(len(message.content) // 2 for message in request) < 4096
+
+
+def test_a_tiny_context_cuts_the_sources(library, says):
+    chat = says("Nikola Tesla was born in Smiljan.")
+    beats = library.beats(chat, context_length=lambda model: 420)
+
+    list(answer(beats, Ask(BORN, "c")))
+
+    assert sum(len(message.content) // 2 for message in chat.requests[0]) < 600
+
+
+def test_a_follow_up_finds_its_topic(library):
+    history = (Turn("user", BORN), Turn("assistant", "In Smiljan. [1]"))
+
+    rewritten, hits = search(library.beats(), Ask("What was his father?", "c", history=history))
+
+    assert rewritten.by == "rule"
+    assert hits[0].path == "tesla.md"
+    assert len(hits) <= 5
+
+
+def test_a_good_model_condenses_where_it_may(library, says):
+    history = (Turn("user", BORN), Turn("assistant", "In Smiljan."))
+    chat = says("Who was the father of Nikola Tesla?", "His father Milutin was a priest.")
+
+    answered = done(
+        answer(
+            library.beats(chat, rewrite_with_model=True),
+            Ask("Who was his father?", "c", history=history),
+        )
+    )
+
+    assert answered.rewritten.by == "model"
+    assert answered.mode == "generated"
+
+
+def test_the_small_model_never_condenses(library, says):
+    history = (Turn("user", BORN), Turn("assistant", "In Smiljan."))
+    beats = library.beats(says("x"), rewrite_with_model=True, is_small=True)
+
+    assert search(beats, Ask("Who was his father?", "c", history=history))[0].by == "rule"
+
+
+def test_a_reranker_orders_the_hits_and_is_named(library):
+    def rerank(question, texts):
+        return [float("priest" in text) for text in texts]
+
+    beats = library.beats(rerank=rerank, reranker="my-reranker")
+    events = list(answer(beats, Ask(BORN, "c")))
+
+    assert Status("rerank") in events
+    assert "priest" in events[-1].answer.passages[0].text
+    assert events[-1].answer.models["reranker"] == "my-reranker"
+    assert search(beats, Ask(BORN, "c"))[1][0].score == 1.0

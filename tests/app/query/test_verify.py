@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+
+from app.query.types import Passage
+from app.query.verify import MAX_SPANS, verify, without_marks
+
+EN = (
+    "Nikola Tesla was born in Smiljan in 1856. He did not finish his studies. "
+    "The company had 1,200 workers and paid 3.5 million dollars. Edison lived in New Jersey."
+)
+ZH = (
+    "上海轨道交通16号线于2013年12月29日开通。全线长度为59.3公里，共有13座车站。"
+    "该线路没有停靠虹桥站。"
+)
+
+
+def passages(*texts: str) -> list[Passage]:
+    return [
+        Passage(n, f"d{n}", f"d{n}.md", "", None, (), 100 * n, 100 * n + len(text), text, 0.5)
+        for n, text in enumerate(texts, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "support", "cited"),
+    [
+        ("Tesla was born in 1856 in Smiljan.", "supported",
+         "Nikola Tesla was born in Smiljan in 1856."),
+        ("Tesla was born in Smiljan in 1857.", "not_found", None),
+        ("Edison was born in Smiljan in 1856.", "not_found", None),
+        ("He finished his studies.", "not_found", None),
+        ("He didn't finish his studies.", "supported", "He did not finish his studies."),
+        ("The company had １２００ workers.", "supported",
+         "The company had 1,200 workers and paid 3.5 million dollars."),
+        ("The company had workers and paid them in gold bars.", "partly",
+         "The company had 1,200 workers and paid 3.5 million dollars."),
+        ("Pigeons were his only friends.", "not_found", None),
+        ("16号线在2013年12月29日开通。", "supported", "上海轨道交通16号线于2013年12月29日开通。"),
+        ("16号线在2014年开通。", "not_found", None),
+        ("全线长度为５９．３公里。", "supported", "全线长度为59.3公里，共有13座车站。"),
+        ("该线路停靠虹桥站。", "not_found", None),
+        ("该线路没有停靠虹桥站。", "supported", "该线路没有停靠虹桥站。"),
+    ],
+)  # fmt: skip
+def test_a_sentence_is_borne_out_by_one_that_says_the_same(sentence, support, cited):
+    verified = verify(sentence, passages(EN, ZH))
+
+    assert [one.support for one in verified.sentences] == [support]
+    assert [one.text for one in verified.citations] == ([cited] if cited else [])
+
+
+def test_citations_are_numbered_as_they_appear_and_are_exact():
+    given = passages(ZH, EN)
+    text = "全线长度为59.3公里。Edison lived in New Jersey. He did not finish his studies."
+
+    verified = verify(text, given)
+
+    assert [one.n for one in verified.citations] == [1, 2, 3]
+    assert verified.text == (
+        "全线长度为59.3公里。 [1]Edison lived in New Jersey. [2] He did not finish his studies. [3]"
+    )
+    for citation in verified.citations:
+        source = next(one for one in given if one.document_id == citation.document_id)
+        start = citation.start - source.start
+        assert source.text[start : start + len(citation.text)] == citation.text
+        assert citation.end - citation.start == len(citation.text)
+
+
+def test_one_span_cited_twice_has_one_number():
+    verified = verify("Edison lived in New Jersey. Edison lived in Jersey.", passages(EN))
+
+    assert [one.citations for one in verified.sentences] == [(1,), (1,)]
+    assert len(verified.citations) == 1
+
+
+def test_marks_of_the_model_are_dropped():
+    verified = verify("Edison lived in New Jersey [7]. Cats fly [1].", passages(EN))
+
+    assert verified.text == "Edison lived in New Jersey. [1] Cats fly."
+    assert [one.text for one in verified.citations] == ["Edison lived in New Jersey."]
+
+
+@pytest.mark.parametrize("text", ["A [1].", "A[2, 3].", "A【4】.", "A [source 1]."])
+def test_every_spelling_of_a_mark_is_a_mark(text):
+    assert without_marks(text) == "A."
+
+
+def test_a_statement_over_two_sentences_cites_both():
+    text = "Tesla was born in Smiljan and the company paid 3.5 million dollars."
+
+    verified = verify(text, passages(EN))
+
+    assert [one.support for one in verified.sentences] == ["supported"]
+    assert len(verified.citations) == 2
+
+
+def test_a_sentence_never_cites_more_than_can_be_checked():
+    many = passages(" ".join(f"Word{at} stands here alone." for at in range(30)))
+
+    verified = verify(" ".join(f"word{at}" for at in range(30)) + ".", many)
+
+    assert all(len(one.citations) <= MAX_SPANS for one in verified.sentences)
+
+
+def test_a_bare_number_needs_a_sentence_about_the_question():
+    asked = verify("1856.", passages(EN), "When was Tesla born?")
+    unasked = verify("1856.", passages(EN), "How tall is the lighthouse of Quarrel Bay?")
+
+    assert [one.text for one in asked.citations] == ["Nikola Tesla was born in Smiljan in 1856."]
+    assert unasked.citations == ()
+
+
+def test_the_question_decides_between_equal_spans():
+    given = passages("Paris hosted the fair. Paris lost the final against Rome.")
+
+    verified = verify("Paris", given, "Who lost the final against Rome?")
+
+    assert [one.text for one in verified.citations] == ["Paris lost the final against Rome."]
+
+
+def test_titles_count_as_context_but_are_not_cited():
+    text = "He was born in Smiljan."
+    given = [Passage(1, "d", "d.md", "Nikola Tesla", None, (), 0, len(text), text, 0.5)]
+
+    verified = verify("Nikola Tesla was born in Smiljan.", given)
+
+    assert [one.text for one in verified.citations] == ["He was born in Smiljan."]
+
+
+def test_nothing_written_bears_nothing_out():
+    assert not verify("", passages(EN)).is_borne_out
+    assert not verify("Cats fly.", []).is_borne_out
+    assert verify("Edison lived in New Jersey.", passages(EN)).is_borne_out

@@ -1,0 +1,148 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.chunk import split
+from ingest.types import Block, Loaded
+from tests.fakes import count_tokens
+
+WORDS = st.sampled_from(
+    [
+        "the cat. ",
+        "Dr. Who ",
+        "v1.2.3 ",
+        "你好。",
+        "世界",
+        "，",
+        "\n",
+        "\n\n",
+        "👩‍👩‍👧",
+        "e\u0301",
+        " ",
+        "! ",
+        "x" * 30,
+    ]
+)
+TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=80).map("".join)
+
+
+@st.composite
+def loaded_texts(draw):
+    text = draw(TEXTS)
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    kinds = st.sampled_from(["heading", "paragraph", "list", "table", "code"])
+    paths = st.sampled_from([(), ("A",), ("A", "B")])
+    blocks = [
+        Block(start, end, draw(kinds), draw(paths), draw(st.sampled_from([None, 1, 2])))
+        for start, end in zip(cuts, cuts[1:], strict=False)
+        if draw(st.booleans())
+    ]
+    return Loaded(text, tuple(blocks))
+
+
+@given(loaded_texts(), st.integers(3, 20), st.integers(3, 30))
+@settings(max_examples=150, deadline=None)
+def test_chunks_are_exact_ordered_slices_that_cover_everything_within_the_limit(
+    loaded, target, limit
+):
+    chunks = split(loaded, count_tokens, target_tokens=target, max_tokens=limit)
+
+    covered = set()
+    position = 0
+    for chunk in chunks:
+        assert position <= chunk.start < chunk.end
+        assert chunk.text == loaded.text[chunk.start : chunk.end]
+        assert chunk.n_tokens == count_tokens([chunk.text])[0] <= limit
+        covered.update(range(chunk.start, chunk.end))
+        position = chunk.end
+    assert all(at in covered for at, one in enumerate(loaded.text) if not one.isspace())
+
+
+def test_a_heading_starts_a_chunk_and_stays_with_what_follows():
+    text = "# One\n\nFirst words.\n\nMore words.\n\n# Two\n\n## Deep\n\nLast words."
+    marks = [
+        ("# One", "heading", ("One",)),
+        ("First words.", "paragraph", ("One",)),
+        ("More words.", "paragraph", ("One",)),
+        ("# Two", "heading", ("Two",)),
+        ("## Deep", "heading", ("Two", "Deep")),
+        ("Last words.", "paragraph", ("Two", "Deep")),
+    ]
+    blocks = tuple(
+        Block(text.index(mark), text.index(mark) + len(mark), kind, path)
+        for mark, kind, path in marks
+    )
+
+    chunks = split(Loaded(text, blocks), count_tokens, target_tokens=50, max_tokens=60)
+
+    assert [chunk.text for chunk in chunks] == [
+        "# One\n\nFirst words.\n\nMore words.",
+        "# Two\n\n## Deep\n\nLast words.",
+    ]
+    assert [chunk.headings for chunk in chunks] == [("One",), ("Two", "Deep")]
+
+
+def test_pages_do_not_share_a_chunk():
+    text = "one page\n\nnext page"
+    blocks = (Block(0, 8, "paragraph", (), 1), Block(10, 19, "paragraph", (), 2))
+
+    chunks = split(Loaded(text, blocks), count_tokens, target_tokens=50, max_tokens=60)
+
+    assert [(chunk.text, chunk.page) for chunk in chunks] == [("one page", 1), ("next page", 2)]
+
+
+def test_a_long_section_is_cut_at_sentences_into_pieces_of_about_equal_size():
+    text = " ".join(f"Sentence number {n} of Dr. Smith has words, e.g. these." for n in range(40))
+
+    chunks = split(Loaded(text, ()), count_tokens, target_tokens=100, max_tokens=120)
+
+    assert all(chunk.text.startswith("Sentence") and chunk.text.endswith(".") for chunk in chunks)
+    assert all(60 <= chunk.n_tokens <= 110 for chunk in chunks)
+
+
+def test_chinese_is_cut_after_its_sentence_ends():
+    text = "今天天气很好，我们去公园。" * 30
+
+    chunks = split(Loaded(text, ()), count_tokens, target_tokens=60, max_tokens=80)
+
+    assert all(chunk.text.endswith("。") for chunk in chunks)
+    assert "".join(chunk.text for chunk in chunks) == text
+
+
+def test_chinese_without_any_punctuation_is_cut_and_nothing_is_lost():
+    text = "知识库里的每一个字都要能找到" * 400
+
+    chunks = split(Loaded(text, ()), count_tokens, target_tokens=240, max_tokens=254)
+
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert max(chunk.n_tokens for chunk in chunks) <= 254
+    assert min(chunk.n_tokens for chunk in chunks) >= 80
+
+
+def test_a_table_is_cut_between_its_rows():
+    rows = [f"| item {n} | {n * 3} euros |" for n in range(60)]
+    text = "\n".join(rows)
+
+    chunks = split(
+        Loaded(text, (Block(0, len(text), "table"),)), count_tokens, target_tokens=64, max_tokens=80
+    )
+
+    assert len(chunks) > 3
+    assert [row for chunk in chunks for row in chunk.text.split("\n")] == rows
+
+
+def test_counting_is_batched():
+    calls = []
+
+    def counted(texts):
+        calls.append(len(texts))
+        return count_tokens(texts)
+
+    split(Loaded("One sentence here. " * 5000, ()), counted, target_tokens=200, max_tokens=250)
+
+    assert len(calls) < 10
+
+
+def test_a_limit_of_zero_is_refused():
+    with pytest.raises(ValueError, match="above 0"):
+        split(Loaded("text", ()), count_tokens, target_tokens=0, max_tokens=5)

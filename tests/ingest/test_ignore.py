@@ -1,0 +1,62 @@
+import pytest
+
+from ingest.ignore import IgnoreRules
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".hidden",
+        ".git/config",
+        "a/.cache/b.txt",
+        "x.tmp",
+        "film.CRDOWNLOAD",
+        "report.docx~",
+        "~$report.docx",
+        ".~lock.report.odt#",
+        "._photo.txt",
+        "a/Thumbs.db",
+        "4913",
+        "a/node_modules/b.md",
+        "__MACOSX/a.txt",
+        "@eaDir/a.txt",
+    ],
+)
+def test_half_written_and_hidden_files_are_never_ingested(path):
+    assert IgnoreRules().is_ignored(path)
+
+
+@pytest.mark.parametrize("path", ["a.txt", "a/b c/d.md", "tmp/a.txt", "notes.sync-conflict-1.md"])
+def test_other_files_are(path):
+    assert not IgnoreRules().is_ignored(path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "is_ignored"),
+    [
+        ("*.log", "a/b.log", True),
+        ("/b.log", "a/b.log", False),
+        ("/a/*.log", "a/b.log", True),
+        ("/a/*.log", "a/c/b.log", False),
+        ("a/**/b.log", "a/x/y/b.log", True),
+        ("a/**/b.log", "a/b.log", True),
+        ("a/**", "a/x/y", True),
+        ("old/", "x/old/a.txt", True),
+        ("old/", "x/old", False),
+        ("old", "x/old", True),
+        ("?.txt", "ab.txt", False),
+        ("[!a].txt", "b.txt", True),
+        ("[ab].txt", "c.txt", False),
+        ("# note", "# note", False),
+        ("", "a.txt", False),
+    ],
+)
+def test_rules_are_those_of_gitignore(rule, path, is_ignored):
+    assert IgnoreRules([rule]).is_ignored(path) is is_ignored
+
+
+def test_a_later_rule_takes_a_file_back_in():
+    rules = IgnoreRules(["*.txt", "!keep.txt"])
+
+    assert rules.is_ignored("a.txt")
+    assert not rules.is_ignored("keep.txt")
