@@ -1,0 +1,136 @@
+"""QUIRE_* variables, quire.toml and flags in, one frozen Settings out."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from engine.config import EngineSettings, calm_openmp, engine_settings_from
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """A setting cannot be read; the message names it, its value and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set."""
+
+    home: Path  # data directory: catalogue, vectors, models, inbox
+    host: str
+    port: int
+    embed_model: str  # empty = choose by itself
+    chat_model: str  # empty = choose by itself
+    reranker: str  # folder or hub name of a cross-encoder; empty = none
+    is_offline: bool  # never ask a registry
+    max_file_bytes: int
+    chunk_tokens: int  # aimed at, by the embedding model's tokenizer
+    watch: tuple[Path, ...]  # folders to keep indexed, besides the inbox
+    engine: EngineSettings
+
+    @property
+    def url(self) -> str:
+        """Where the server answers."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def inbox(self) -> Path:
+        """The folder that is always watched."""
+        return self.home / "inbox"
+
+
+def settings_from(
+    env: Mapping[str, str], flags: Mapping[str, str] | None = None, *, user_home: Path | None = None
+) -> Settings:
+    """Read all settings: flag, then variable, then quire.toml, then default.
+
+    Args:
+        flags: by variable name, e.g. {"QUIRE_PORT": "8000"}.
+    Raises:
+        ConfigError: a value cannot be read.
+    """
+    raw = {name: value for name, value in (flags or {}).items() if value} | {}
+    given = {**env, **raw}
+    home = Path(given.get("QUIRE_HOME") or (user_home or Path.home()) / ".quire").expanduser()
+    known = {**_from_file(home / "quire.toml"), **given}
+    try:
+        engine = engine_settings_from(known, home=home / "models")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Settings(
+        home=home.absolute(),
+        host=_read(known, "QUIRE_HOST", str, "127.0.0.1"),
+        port=_read(known, "QUIRE_PORT", _port, "11434"),
+        embed_model=_read(known, "QUIRE_EMBED_MODEL", str, ""),
+        chat_model=_read(known, "QUIRE_CHAT_MODEL", str, ""),
+        reranker=_read(known, "QUIRE_RERANKER", str, ""),
+        is_offline=_read(known, "QUIRE_OFFLINE", _switch, "0"),
+        max_file_bytes=_read(known, "QUIRE_MAX_FILE_MB", _positive, "512") * 1024 * 1024,
+        chunk_tokens=_read(known, "QUIRE_CHUNK_TOKENS", _positive, "240"),
+        watch=_read(known, "QUIRE_WATCH", _folders, ""),
+        engine=engine,
+    )
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    """Read quire.toml: the same names as the variables, e.g. `QUIRE_PORT = 8000`."""
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    return {name: str(value) for name, value in values.items()}
+
+
+def _read(known: Mapping[str, str], name: str, kind: Callable[[str], T], default: str) -> T:
+    raw = known.get(name) or default
+    try:
+        return kind(raw)
+    except ValueError as error:
+        raise ConfigError(f"{name}={raw!r}: {error}") from error
+
+
+def _port(raw: str) -> int:
+    if not raw.isdecimal() or not 0 <= int(raw) <= 65535:
+        raise ValueError("expected a port number from 0 to 65535")
+    return int(raw)
+
+
+def _positive(raw: str) -> int:
+    if not raw.isdecimal() or int(raw) < 1:
+        raise ValueError("expected a whole number above 0")
+    return int(raw)
+
+
+def _switch(raw: str) -> bool:
+    if raw.casefold() in ("1", "true", "yes", "on"):
+        return True
+    if raw.casefold() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("expected 1 or 0")
+
+
+def _folders(raw: str) -> tuple[Path, ...]:
+    return tuple(Path(part).expanduser() for part in raw.split(":") if part)
+
+
+def prepare_process() -> None:
+    """Set what must stand in this process's environment before native libraries load."""
+    calm_openmp(os.environ)
+
+
+def read_settings(flags: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings of this process: its flags, then its environment, then quire.toml.
+
+    Raises:
+        ConfigError: a value cannot be read.
+    """
+    return settings_from(os.environ, flags)
