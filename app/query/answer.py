@@ -35,6 +35,7 @@ from app.query.types import (
     Turn,
 )
 from app.query.verify import Verified, verify
+from app.query.words import cjk_share
 from engine.types import Message
 from ingest.types import Hit
 
@@ -50,6 +51,7 @@ EXTRACT_TOKENS = 4_000  # budget where no chat model limits it
 # passage, 2 to 3 % of the answerable ones (at 0.35: 5 to 7 %). Low on purpose: a needless refusal
 # is worse than a near miss that shows its source.
 BAR = 0.30
+CJK_QUESTION = 0.3  # share of CJK letters from which on a question is not English
 FOLLOW_UP_BAR = 0.20  # words taken over from the conversation need not all stand in the passage
 
 _logger = logging.getLogger(__name__)
@@ -168,24 +170,33 @@ def _events(run: _Run) -> Iterator[AnswerEvent]:
 
 
 def _told(run: _Run, material: _Material) -> Iterator[AnswerEvent]:
-    """Generate where a model is there, verify, and fall back to the documents' own words."""
+    """Generate where a model is there, verify, and fall back to the documents' own words.
+
+    What a small model writes is shown only once it has been checked.
+    """
     written = ""
-    if run.beats.chat is not None:
+    if run.beats.chat is not None and _can_write(run):
         yield Status("generate")
         tag = secrets.token_hex(4)
         messages = messages_for(run.ask.question, material.passages, material.history, tag)
         with run.beat("generate"), closing(_generated(run, messages)) as stream:
             for piece in stream:
                 written += piece
-                yield Token(piece)
+                if not run.is_small:
+                    yield Token(piece)
                 if run.is_small and _is_lost(written, piece, material, run.ask.question):
                     break
     yield Status("verify")
     with run.beat("verify"):
         mode, verified = _settled(run, material, written)
-    if not written:
+    if run.is_small or not written:
         yield Token(verified.text)
     yield Done(_answer(run, material, mode, verified))
+
+
+def _can_write(run: _Run) -> bool:
+    """Whether the chat model knows the question's language; the small one writes English only."""
+    return not (run.is_small and cjk_share(run.ask.question) > CJK_QUESTION)
 
 
 def _is_lost(written: str, piece: str, material: _Material, question: str) -> bool:

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from app.query.retrieve import idf_of
 from app.query.types import Citation, Passage, Sentence
 from app.query.verify import Evidence, Verified, evidence_of
-from app.query.words import content_terms, fold, hold, numbers
+from app.query.words import Held, content_terms, fold, hold, numbers
 
 MAX_SENTENCES = 3
 MIN_SHARE = 0.5  # of the best sentence's score that a further one must reach
 RANK_DISCOUNT = 0.1  # taken off per passage rank: the retriever has read more than one sentence
+MAX_TABLE = 600  # characters; a longer table is answered by its rows
+_CELL = " |"
+_LETTER = re.compile(r"[^\W\d_]")
 _HEADING_LIKE = 12  # characters; shorter sentences are headings and labels
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
@@ -52,7 +55,7 @@ def best_sentences(
     Args:
         context: words of the conversation that a follow-up question leans on; they count half.
     """
-    evidence = evidence_of(passages)
+    evidence = with_tables(evidence_of(passages))
     if not evidence:
         return []
     scores = _scores(question, context, evidence)
@@ -76,7 +79,7 @@ def extract(question: str, passages: Sequence[Passage], context: str = "") -> Ve
     told: list[Sentence] = []
     cited: list[Citation] = []
     for n, one in enumerate(chosen, 1):
-        told.append(Sentence(" ".join(one.text.split()), (n,), "supported"))
+        told.append(Sentence(_shown(one.text), (n,), "supported"))
         cited.append(
             Citation(
                 n,
@@ -88,8 +91,50 @@ def extract(question: str, passages: Sequence[Passage], context: str = "") -> Ve
                 one.text,
             )
         )
-    text = " ".join(f"{sentence.text} [{n}]" for n, sentence in enumerate(told, 1))
-    return Verified(text, tuple(told), tuple(cited))
+    said = [f"{sentence.text} [{n}]" for n, sentence in enumerate(told, 1)]
+    glue = "\n\n" if any("\n" in one for one in said) else " "
+    return Verified(glue.join(said), tuple(told), tuple(cited))
+
+
+def with_tables(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Put the rows of a small table together: a row tells nothing without its header."""
+    found: list[Evidence] = []
+    for one in evidence:
+        before = found[-1] if found else None
+        if before is not None and _goes_on(before, one):
+            found[-1] = _joined(before, one)
+        else:
+            found.append(one)
+    return found
+
+
+def _goes_on(before: Evidence, one: Evidence) -> bool:
+    if before.passage.n != one.passage.n or one.end - before.start > MAX_TABLE:
+        return False
+    if _CELL not in before.text or _CELL not in one.text:
+        return False
+    between = one.passage.text[before.end - one.passage.start : one.start - one.passage.start]
+    return between.count("\n") <= 2 and not _LETTER.search(between)
+
+
+def _joined(before: Evidence, one: Evidence) -> Evidence:
+    start = before.start - one.passage.start
+    return Evidence(
+        one.passage,
+        before.start,
+        one.end,
+        one.passage.text[start : one.end - one.passage.start],
+        Held(f"{before.held.folded}\n{one.held.folded}", before.held.words | one.held.words),
+        before.numbers | one.numbers,
+    )
+
+
+def _shown(text: str) -> str:
+    """Write a sentence in one line, a table row by row, without the rule below its header."""
+    lines = [" ".join(line.split()).strip("| ") for line in text.splitlines()]
+    is_table = _CELL in text
+    kept = [line for line in lines if _LETTER.search(line) or re.search(r"\d", line)]
+    return "\n".join(kept) if is_table else " ".join(kept)
 
 
 def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[float]:

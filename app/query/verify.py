@@ -59,7 +59,7 @@ class Evidence:
     end: int
     text: str
     held: Held  # of the text together with the passage's title and headings
-    numbers: frozenset[str]
+    numbers: frozenset[str]  # of the text alone: who looks at the cited span must see them
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def evidence_of(passages: Sequence[Passage]) -> list[Evidence]:
                     passage.start + end,
                     text,
                     held,
-                    all_numbers(f"{above}\n{text}"),
+                    all_numbers(text),
                 )
             )
     return found[:MAX_EVIDENCE]

@@ -17,7 +17,8 @@ _CJK_ONE = re.compile(rf"[{CJK}]")
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(rf"[^\W_{CJK}]+(?:['\u2019.\-_/][^\W_{CJK}]+)*|[{CJK}]+")
-_NUMBER = re.compile(r"(?<![\w.])[-\u2212]?\d+(?:[.,]\d+)*")
+# A time of day is one number: the 08 of 08:30 is nobody's eighth of March.
+_NUMBER = re.compile(r"(?<![\w.:])(?:\d{1,2}(?::\d{2}){1,2}(?![\d:])|[-\u2212]?\d+(?:[.,]\d+)*)")
 _NAME = re.compile(r"\b[A-Z][^\W\d_]*(?:['\u2019-][^\W\d_]+)*|\b[^\W_]*\d[^\W_]*[A-Z][^\W_]*")
 _ENDINGS = (
     ("iest", "y"), ("ies", "y"), ("ied", "y"), ("sses", "ss"), ("ings", ""), ("ing", ""),

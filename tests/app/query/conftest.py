@@ -116,6 +116,7 @@ class ScriptedChat:
         self.replies = list(replies)
         self.requests: list[list[Message]] = []
         self.is_closed = False
+        self.n_characters_said = 0
 
     def __call__(self, messages: Sequence[Message], n_predict: int, model: str) -> Iterator[str]:
         self.requests.append(list(messages))
@@ -125,6 +126,7 @@ class ScriptedChat:
     def _words(self, reply: str) -> Iterator[str]:
         try:
             for at in range(0, len(reply), 5):
+                self.n_characters_said += len(reply[at : at + 5])
                 yield reply[at : at + 5]
         finally:
             self.is_closed = True

@@ -76,10 +76,30 @@ def test_a_small_model_that_strays_is_stopped_early(library, says):
 
     events = list(answer(library.beats(chat, is_small=True), Ask(BORN, "c")))
 
-    told = "".join(event.text for event in events if isinstance(event, Token))
-    assert len(told) < 60
+    assert chat.n_characters_said < 60
     assert chat.is_closed
     assert events[-1].answer.mode == "extractive"
+
+
+def test_what_a_small_model_writes_is_shown_only_once_it_has_been_checked(library, says):
+    chat = says("Pigeons were his friends. He sang every day.")
+
+    events = list(answer(library.beats(chat, is_small=True), Ask(BORN, "c")))
+
+    told = "".join(event.text for event in events if isinstance(event, Token))
+    assert told == events[-1].answer.text
+    assert "Pigeons" not in told
+
+
+def test_a_small_model_is_not_asked_to_write_chinese(library, says):
+    chat = says("人工智能")
+
+    answered = done(
+        answer(library.beats(chat, is_small=True), Ask("上海地铁17号线有多少座车站？", "c"))
+    )
+
+    assert answered.mode == "extractive"
+    assert chat.requests == []
 
 
 def test_a_small_model_that_is_right_is_heard(library, says):

@@ -65,3 +65,15 @@ def test_a_follow_up_is_answered_with_the_topic_in_mind():
 def test_nothing_comes_of_nothing():
     assert extract("Why?", []).sentences == ()
     assert extract("lighthouse", [passage(1, "...")]).sentences == ()
+
+
+def test_a_small_table_answers_as_a_whole_and_reads_row_by_row():
+    table = "| Years | Days of leave |\n|---|---|\n| up to 5 | 25 |\n| more | 30 |"
+    text = f"Leave\n\n{table}\n\nThe end is near."
+
+    extracted = extract("How many days of leave?", [passage(1, text)])
+
+    assert extracted.sentences[0].text == "Years | Days of leave\nup to 5 | 25\nmore | 30"
+    citation = extracted.citations[0]
+    assert citation.text == text[citation.start - 10 : citation.end - 10]
+    assert "The end" not in citation.text

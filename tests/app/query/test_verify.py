@@ -132,3 +132,14 @@ def test_nothing_written_bears_nothing_out():
     assert not verify("", passages(EN)).is_borne_out
     assert not verify("Cats fly.", []).is_borne_out
     assert verify("Edison lived in New Jersey.", passages(EN)).is_borne_out
+
+
+def test_a_date_in_a_title_does_not_make_another_date_true():
+    sources = [
+        Passage(1, "d", "d.eml", "Outage on 8 March", None, ("Outage on 8 March",), 0, 37,
+                "Date: Mon, 03 Mar 2025 08:30:00 +0000", 0.5)
+    ]  # fmt: skip
+
+    verified = verify("The outage was on 8 March 2025.", sources, "When was the outage?")
+
+    assert verified.sentences[0].support == "not_found"
