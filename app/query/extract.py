@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from app.query.retrieve import idf_of
 from app.query.types import Citation, Passage, Sentence
-from app.query.verify import Evidence, Verified, evidence_of
+from app.query.verify import Evidence, Verified, evidence_of, is_question
 from app.query.words import Held, content_terms, fold, hold, numbers
 
 MAX_SENTENCES = 3
 MIN_SHARE = 0.5  # of the best sentence's score that a further one must reach
 RANK_DISCOUNT = 0.1  # taken off per passage rank: the retriever has read more than one sentence
+FAQ_SHARE = 0.8  # of a question's score that the sentence after it inherits: it is the answer
 MAX_TABLE = 600  # characters; a longer table is answered by its rows
 _CELL = " |"
 _LETTER = re.compile(r"[^\W\d_]")
@@ -50,7 +51,8 @@ def best_sentences(
 
     A sentence scores the idf mass of the question's words that it and its neighbours hold, a
     little more if it has what the question asks for (a number, a date, a reason), a little less
-    the lower its passage ranks.
+    the lower its passage ranks. One that asks is never an answer; the one after it is taken for
+    its answer.
 
     Args:
         context: words of the conversation that a follow-up question leans on; they count half.
@@ -150,6 +152,10 @@ def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[f
     own = [
         sum(weight for term, weight in weights.items() if text.has(term)) / total for text in texts
     ]
+    asks = [is_question(one.text) for one in evidence]
+    for at in range(1, len(evidence)):
+        if asks[at - 1] and _same(evidence, at - 1, at):
+            own[at] = max(own[at], FAQ_SHARE * own[at - 1])
     above = [
         sum(weight for term, weight in weights.items() if one.held.has(term)) / total
         for one in evidence
@@ -160,7 +166,7 @@ def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[f
             (own[other] for other in (at - 1, at + 1) if _same(evidence, at, other)), default=0.0
         )
         score = 0.7 * own[at] + 0.15 * above[at] + 0.15 * near + _kind_bonus(question, one.text)
-        score *= 1 - RANK_DISCOUNT * min(one.passage.n - 1, 5)
+        score *= (1 - RANK_DISCOUNT * min(one.passage.n - 1, 5)) * (not asks[at])
         scores.append(
             score * (0.3 if len(one.text) < _HEADING_LIKE and not numbers(one.text) else 1.0)
         )

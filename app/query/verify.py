@@ -157,8 +157,9 @@ def _judge_whole(
 ) -> tuple[Support, list[Evidence]]:
     """Judge by the one sentence of the passages that holds most of it."""
     terms = _worded(sentence)
-    best = max(evidence, key=lambda one: _gain(one, terms, sentence, asked), default=None)
-    if best is None:
+    told = [one for one in evidence if not is_question(one.text)]
+    best = max(told, key=lambda one: _gain(one, terms, sentence, asked), default=None)
+    if best is None or is_question(sentence):
         return "not_found", []
     state = _state(sentence, terms, best)
     return state, [best] if state != "not_found" else []
@@ -184,6 +185,11 @@ def _judge_number(
 def without_marks(text: str) -> str:
     """Take out the citation marks that a model wrote."""
     return _MARK.sub("", text)
+
+
+def is_question(text: str) -> bool:
+    """Tell whether a sentence asks; what asks bears nothing out, and claims nothing."""
+    return text.rstrip(" \t\n*_#\"'\u201d\u2019)\uff09").endswith(("?", "\uff1f"))
 
 
 @lru_cache(maxsize=4096)

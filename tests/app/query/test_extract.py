@@ -77,3 +77,12 @@ def test_a_small_table_answers_as_a_whole_and_reads_row_by_row():
     citation = extracted.citations[0]
     assert citation.text == text[citation.start - 10 : citation.end - 10]
     assert "The end" not in citation.text
+
+
+def test_a_question_in_a_document_leads_to_its_answer():
+    text = "## How long is the guarantee?\n\nTwo years from the invoice.\n\n## Who pays?\n\nWe do."
+
+    extracted = extract("How long is the guarantee?", [passage(1, text)])
+
+    assert extracted.sentences[0].text == "Two years from the invoice."
+    assert all("?" not in one.text for one in extracted.sentences)

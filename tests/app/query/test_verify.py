@@ -143,3 +143,11 @@ def test_a_date_in_a_title_does_not_make_another_date_true():
     verified = verify("The outage was on 8 March 2025.", sources, "When was the outage?")
 
     assert verified.sentences[0].support == "not_found"
+
+
+def test_a_question_bears_out_nothing_and_claims_nothing():
+    sources = passages("How long is the warranty on the lamp?", "The warranty on the lamp is long.")
+
+    verified = verify("How long is the warranty on the lamp?", sources)
+
+    assert verified.sentences[0].support == "not_found"

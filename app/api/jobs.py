@@ -1,0 +1,25 @@
+"""/kb/jobs: how far ingestion is."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Query
+
+from app.api.wire import JobOut, JobsOut
+from ingest.knowledge_base import KnowledgeBase
+
+
+def jobs_router(kb: KnowledgeBase) -> APIRouter:
+    """Build the routes of jobs."""
+    router = APIRouter(prefix="/kb/jobs", tags=["jobs"])
+
+    @router.get("", response_model=JobsOut)
+    def jobs(limit: int = Query(default=50, ge=1, le=1000)) -> JobsOut:
+        """List the latest jobs."""
+        return JobsOut(jobs=[JobOut.of(job) for job in kb.jobs(limit)])
+
+    @router.get("/{job_id}", response_model=JobOut)
+    def job(job_id: str) -> JobOut:
+        """Tell how far one job is."""
+        return JobOut.of(kb.job(job_id))
+
+    return router

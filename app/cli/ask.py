@@ -1,0 +1,144 @@
+"""`quire search`, `ask`, `demo`: questions on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.documents import CollectionOption, JsonOption
+from app.cli.format import place
+from app.cli.session import client_of, note, summary_of, warn_of
+
+if TYPE_CHECKING:
+    from app.api.wire import AnswerOut
+    from app.client import Client
+
+DEMO_COLLECTION = "samples"
+_QUOTED_CHARACTERS = 300
+
+TopOption = Annotated[int, typer.Option("--top-k", "-k", min=1, max=100, help="How many passages.")]
+
+
+def search(
+    query: Annotated[list[str], typer.Argument(help="What to look for.")],
+    collection: CollectionOption = "default",
+    top_k: TopOption = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Find passages."""
+    from app.api.wire import SearchOut
+
+    body = {"query": " ".join(query), "collection": collection, "top_k": top_k}
+    with client_of() as client:
+        found = client.post("/kb/search", body, SearchOut)
+    if as_json:
+        print(found.model_dump_json())
+        return
+    for rank, hit in enumerate(found.hits, start=1):
+        print(f"{rank}. {place(hit.path, hit.page, hit.start, hit.end)}  (score {hit.score:.3f})")
+        if hit.heading:
+            print(f"   {hit.heading}")
+        print(f"   {shorten(hit.text)}\n")
+    if not found.hits:
+        note("nothing found")
+
+
+def ask(
+    question: Annotated[list[str], typer.Argument(help="The question.")],
+    collection: CollectionOption = "default",
+    top_k: TopOption = 5,
+    model: Annotated[str, typer.Option("--model", help="Another chat model.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Ask your documents; every sentence of the answer names its source."""
+    from app.api.wire import AnswerOut
+
+    body: dict[str, object] = {
+        "question": " ".join(question),
+        "collection": collection,
+        "top_k": top_k,
+        "model": model,
+    }
+    with client_of("answers") as client:
+        if as_json:
+            print(client.post("/kb/query", body, AnswerOut).model_dump_json())
+            return
+        _tell_answer(client, body)
+
+
+def demo() -> None:
+    """Index the sample documents, ask one question, show the cited answer."""
+    from app.cli.documents import files_below
+    from app.samples import find_samples
+
+    samples = find_samples()
+    if samples is None:
+        note(
+            "error: the sample documents are not here; they come with the source checkout "
+            "(data/samples)"
+        )
+        raise typer.Exit(1)
+    with client_of("answers") as client:
+        files = [
+            (path.relative_to(samples.folder).as_posix(), path)
+            for path in files_below([samples.folder])
+        ]
+        index(client, files, DEMO_COLLECTION)
+        print(f">>> {samples.question}")
+        _tell_answer(client, {"question": samples.question, "collection": DEMO_COLLECTION})
+
+
+def index(client: Client, files: list[tuple[str, Path]], collection: str) -> None:
+    """Send files in one upload, wait until they can be found."""
+    from app.cli.waiting import wait_for_jobs
+
+    job_id = client.upload(files, collection)
+    for job in wait_for_jobs(client, iter([(job_id, len(files))]), len(files)):
+        warn_of(job)
+        note(summary_of(job))
+
+
+def shorten(text: str, limit: int = _QUOTED_CHARACTERS) -> str:
+    """Put a passage on one line, cut at a limit."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[:limit]}…"
+
+
+def _tell_answer(client: Client, body: dict[str, object]) -> None:
+    """Print tokens as they come; if checking changed the answer, print the checked one."""
+    from app.api.wire import AnswerOut
+
+    streamed = ""
+    for name, data in client.events("/kb/query", {**body, "stream": True}):
+        if name == "token":
+            text = _token(data)
+            streamed += text
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        elif name == "done":
+            _finish(AnswerOut.model_validate_json(data), streamed)
+
+
+def _token(data: str) -> str:
+    import json
+
+    text = json.loads(data)["text"]
+    return text if isinstance(text, str) else ""
+
+
+def _finish(answer: AnswerOut, streamed: str) -> None:
+    if streamed.strip():
+        print()
+    if answer.answer.strip() != streamed.strip():
+        if streamed.strip():
+            print("\nChecked against the sources:")
+        print(answer.answer)
+    print()
+    for one in answer.citations:
+        print(f"[{one.n}] {place(one.path, one.page, one.start, one.end)}")
+        print(f"    {shorten(one.text)}")
+    if answer.refused:
+        note("the documents do not answer this")

@@ -1,0 +1,214 @@
+"""`quire ingest`, `watch`, `status`, `reindex`: documents on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.session import client_of, note, settings_of, summary_of, warn_of
+
+if TYPE_CHECKING:
+    from app.api.wire import JobOut, StatusOut
+    from app.client import Client
+
+BATCH_FILES = 64
+BATCH_BYTES = 64 * 1024**2
+
+CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Which collection.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.")],
+    collection: CollectionOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Take documents in: files, or whole folders."""
+    files = files_below(paths)
+    if not files:
+        note(f"error: nothing to read in {', '.join(str(path) for path in paths)}")
+        raise typer.Exit(1)
+    from app.cli.waiting import wait_for_jobs
+
+    with client_of() as client:
+        jobs = wait_for_jobs(client, _sent(client, files, collection), len(files))
+    for job in jobs:
+        warn_of(job)
+    if as_json:
+        print(json.dumps([job.model_dump() for job in jobs], ensure_ascii=False))
+    else:
+        print(summary_of(_together(jobs)))
+    if any(job.errors or job.state == "failed" for job in jobs):
+        raise typer.Exit(1)
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help="A folder to keep indexed.")],
+    collection: CollectionOption = "default",
+) -> None:
+    """Keep a folder indexed: what appears, changes or goes is followed."""
+    from app.api.wire import WatchedOut
+
+    if not folder.is_dir():
+        note(f"error: {folder}: not a folder")
+        raise typer.Exit(1)
+    with client_of() as client:
+        body = {"folder": str(folder.resolve()), "collection": collection}
+        watched = client.post("/kb/watched", body, WatchedOut)
+        if not client.is_private:
+            print(
+                f"the running server watches {watched.folder} until it ends; to keep it, start "
+                f"the server with QUIRE_WATCH={watched.folder}"
+            )
+            return
+        note(f"watching {watched.folder} into {collection!r}; Ctrl-C ends")
+        _follow(client)
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Tell what is stored, which models are in use, what is going on."""
+    from app.api.wire import StatusOut
+    from app.client import find_server
+
+    settings = settings_of()
+    if not (settings.home / "kb.sqlite3").is_file() and not find_server(settings, "knowledge"):
+        print(f"no library yet in {settings.home}; `quire up` makes one, so does `quire ingest`")
+        return
+    with client_of() as client:
+        found = client.get("/kb/status", StatusOut)
+        where = "no server runs" if client.is_private else client.url
+    print(found.model_dump_json() if as_json else _describe(found, where))
+
+
+def reindex(
+    collection: Annotated[
+        str, typer.Option("--collection", "-c", help="Only this one; empty means all.")
+    ] = "",
+) -> None:
+    """Embed the stored text anew with the embedding model in use."""
+    from app.api.wire import CollectionsOut, JobIdOut
+    from app.cli.waiting import wait_for_jobs
+
+    with client_of() as client:
+        known = client.get("/kb/collections", CollectionsOut).collections
+        wanted = [collection] if collection else [one.name for one in known]
+        counts = {one.name: one.n_documents for one in known}
+
+        def started() -> Iterator[tuple[str, int]]:
+            for name in wanted:
+                job_id = client.post(f"/kb/collections/{name}/reindex", {}, JobIdOut).job_id
+                yield job_id, counts.get(name, 0)
+
+        jobs = wait_for_jobs(client, started(), sum(counts.get(name, 0) for name in wanted))
+    for job in jobs:
+        warn_of(job)
+        print(f"{job.collection}: {job.state}, {job.n_done} documents")
+    if any(job.errors or job.state == "failed" for job in jobs):
+        raise typer.Exit(1)
+
+
+def files_below(paths: Sequence[Path]) -> list[Path]:
+    """List files: the named ones, of folders those of a kind that can be read.
+
+    A path that does not exist is an error, so that a slip of the fingers is not silence.
+    """
+    from ingest.folders import list_files
+    from ingest.load.loaders import SUFFIXES
+
+    found: dict[Path, None] = {}
+    left_out: dict[str, int] = {}
+    for path in paths:
+        if not path.exists():
+            note(f"error: {path}: no such file or folder")
+            raise typer.Exit(1)
+        root = path.resolve()
+        if root.is_file():
+            found[root] = None
+            continue
+        names, unreadable = list_files(root, lambda _: True)
+        for name in names:
+            suffix = Path(name).suffix.casefold()
+            if suffix in SUFFIXES:
+                found[root / name] = None
+            else:
+                left_out[suffix] = left_out.get(suffix, 0) + 1
+        for name in unreadable:
+            note(f"left out: {root / name} cannot be read")
+    if left_out:
+        kinds = ", ".join(f"{n} {suffix or 'without suffix'}" for suffix, n in left_out.items())
+        note(f"left out, as no loader reads them: {kinds}")
+    return list(found)
+
+
+def batches(files: Sequence[tuple[Path, int]]) -> Iterator[list[Path]]:
+    """Cut a list of (file, bytes) into uploads of bearable size; a large file goes alone."""
+    batch: list[Path] = []
+    n_bytes = 0
+    for path, size in files:
+        if batch and (len(batch) >= BATCH_FILES or n_bytes + size > BATCH_BYTES):
+            yield batch
+            batch, n_bytes = [], 0
+        batch.append(path)
+        n_bytes += size
+    if batch:
+        yield batch
+
+
+def _sent(client: Client, files: Sequence[Path], collection: str) -> Iterator[tuple[str, int]]:
+    sized = [(path, path.stat().st_size) for path in files]
+    for batch in batches(sized):
+        job_id = client.upload([(path.as_posix(), path) for path in batch], collection)
+        yield job_id, len(batch)
+
+
+def _together(jobs: Sequence[JobOut]) -> JobOut:
+    first = jobs[0]
+    return first.model_copy(
+        update={
+            "n_files": sum(job.n_files for job in jobs),
+            "n_stored": sum(job.n_stored for job in jobs),
+            "n_skipped": sum(job.n_skipped for job in jobs),
+            "errors": [error for job in jobs for error in job.errors],
+        }
+    )
+
+
+def _follow(client: Client) -> None:
+    """Say when something was indexed, until interrupted."""
+    import time
+
+    from app.api.wire import JobsOut
+
+    told: set[str] = set()
+    while True:
+        for job in reversed(client.get("/kb/jobs", JobsOut).jobs):
+            if job.state in {"done", "failed"} and job.id not in told:
+                told.add(job.id)
+                warn_of(job)
+                if job.n_stored or job.errors:
+                    note(summary_of(job))
+        time.sleep(1.0)
+
+
+def _describe(found: StatusOut, where: str) -> str:
+    lines = [f"Quire {found.version}, {where}", f"data: {found.home}"]
+    if found.models is not None:
+        embedding = found.models.embedding
+        lines.append(f"chat model: {found.models.chat.name or 'none'}")
+        lines.append(f"embedding model: {embedding.name} ({embedding.n_dimensions} dimensions)")
+        if found.models.reranker is not None:
+            lines.append(f"reranker: {found.models.reranker.name}")
+    lines.append(f"{found.n_documents} documents, {found.n_chunks} passages")
+    lines += [
+        f"  {one.name}: {one.n_documents} documents, {one.n_chunks} passages ({one.model})"
+        for one in found.collections
+    ]
+    if found.jobs.queued or found.jobs.running:
+        lines.append(f"jobs: {found.jobs.running} running, {found.jobs.queued} waiting")
+    lines += [f"watching {one.folder} into {one.collection} ({one.state})" for one in found.watched]
+    lines += [f"note: {text}" for text in found.notices]
+    return "\n".join(lines)

@@ -1,0 +1,198 @@
+"""`quire list`, `show`, `ps`, `pull`, `push`, `create`, `rm`, `cp`, `stop`: Ollama's verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.format import ago, processor, sections, size, table, until
+from app.cli.session import client_of, note
+
+if TYPE_CHECKING:
+    from app.cli.wire import ProgressIn, ShowIn
+    from app.client import Body, Client
+
+_ID_CHARACTERS = 12
+_LICENSE_LINES = 2
+
+ModelArgument = Annotated[str, typer.Argument(help="Name of the model.")]
+InsecureOption = Annotated[
+    bool, typer.Option("--insecure", help="Allow a registry without encryption.")
+]
+
+
+def list_(prefix: Annotated[str, typer.Argument(help="Only names that begin so.")] = "") -> None:
+    """List the installed models."""
+    from app.cli.wire import TagsIn
+
+    with client_of("engine") as client:
+        models = client.get("/api/tags", TagsIn).models
+    now = datetime.now(UTC)
+    rows = [
+        (one.name, one.digest[:_ID_CHARACTERS], size(one.size), ago(one.modified_at, now))
+        for one in models
+        if one.name.casefold().startswith(prefix.casefold())
+    ]
+    print(table(("NAME", "ID", "SIZE", "MODIFIED"), rows))
+
+
+def ps(prefix: Annotated[str, typer.Argument(help="Only names that begin so.")] = "") -> None:
+    """List the models in memory."""
+    from app.cli.wire import RunningIn
+
+    with client_of("engine") as client:
+        models = client.get("/api/ps", RunningIn).models
+    now = datetime.now(UTC)
+    rows = [
+        (
+            one.name,
+            one.digest[:_ID_CHARACTERS],
+            size(one.size),
+            processor(one.size, one.size_vram),
+            str(one.context_length),
+            until(one.expires_at, now),
+        )
+        for one in models
+        if one.name.startswith(prefix)
+    ]
+    print(table(("NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"), rows))
+
+
+def show(
+    model: ModelArgument,
+    modelfile: Annotated[bool, typer.Option("--modelfile")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters")] = False,
+    template: Annotated[bool, typer.Option("--template")] = False,
+    system: Annotated[bool, typer.Option("--system")] = False,
+    license_: Annotated[bool, typer.Option("--license")] = False,
+) -> None:
+    """Describe a model, or print one part of it."""
+    from app.cli.wire import ShowIn
+
+    asked = [modelfile, parameters, template, system, license_]
+    if sum(asked) > 1:
+        note(
+            "error: only one of '--license', '--modelfile', '--parameters', '--system', or "
+            "'--template' can be specified"
+        )
+        raise typer.Exit(2)
+    with client_of("engine") as client:
+        found = client.post("/api/show", {"model": model}, ShowIn)
+    parts = (found.modelfile, found.parameters, found.template, found.system, found.license)
+    chosen = next((part for wanted, part in zip(asked, parts, strict=True) if wanted), None)
+    print(describe(found) if chosen is None else chosen)
+
+
+def pull(model: ModelArgument, insecure: InsecureOption = False) -> None:
+    """Fetch a model from a registry."""
+    with client_of("engine") as client:
+        follow(client, "/api/pull", {"model": model, "insecure": insecure})
+
+
+def push(model: ModelArgument, insecure: InsecureOption = False) -> None:
+    """Send a model to a registry."""
+    with client_of("engine") as client:
+        follow(client, "/api/push", {"model": model, "insecure": insecure})
+
+
+def create(
+    model: ModelArgument,
+    file: Annotated[str, typer.Option("--file", "-f", help="Modelfile; - reads it from stdin.")] = (
+        "Modelfile"
+    ),
+) -> None:
+    """Make a model from a Modelfile."""
+    from app.cli.create import body_of, read_modelfile
+
+    with client_of("engine") as client:
+        parsed, folder = read_modelfile(file)
+        follow(client, "/api/create", body_of(client, model, parsed, folder))
+
+
+def rm(models: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
+    """Delete models."""
+    with client_of("engine") as client:
+        for model in models:
+            unload(client, model)
+            client.tell("DELETE", "/api/delete", {"model": model})
+            print(f"deleted '{model}'")
+
+
+def cp(source: ModelArgument, destination: ModelArgument) -> None:
+    """Give a model a second name."""
+    with client_of("engine") as client:
+        client.tell("POST", "/api/copy", {"source": source, "destination": destination})
+    print(f"copied '{source}' to '{destination}'")
+
+
+def stop(model: ModelArgument) -> None:
+    """Take a model out of memory."""
+    from app.client import ServerError
+
+    with client_of("engine") as client:
+        try:
+            unload(client, model)
+        except ServerError as error:
+            if "not found" not in str(error):
+                raise
+            note(f'error: couldn\'t find model "{model}" to stop')
+            raise typer.Exit(1) from error
+
+
+def unload(client: Client, model: str) -> None:
+    """Ask the engine to forget a model; one that is not loaded is fine."""
+    from app.client import ServerError
+
+    body: Body = {"model": model, "keep_alive": 0, "stream": False}
+    try:
+        client.tell("POST", "/api/generate", body)
+    except ServerError as error:
+        if "does not support generate" not in str(error):
+            raise
+        client.tell("POST", "/api/embed", {"model": model, "input": "", "keep_alive": 0})
+
+
+def follow(client: Client, path: str, body: Body) -> None:
+    """Show progress to its end.
+
+    Raises:
+        ServerError: the last line is an error.
+    """
+    from app.cli.waiting import show_progress
+
+    show_progress(_steps(client, path, body))
+
+
+def describe(found: ShowIn) -> str:
+    """Lay a model out in sections, as Ollama does."""
+    family = str(found.model_info.get("general.architecture", found.details.family))
+    wanted = (
+        ("architecture", family),
+        ("parameters", found.details.parameter_size),
+        ("context length", str(found.model_info.get(f"{family}.context_length", ""))),
+        ("embedding length", str(found.model_info.get(f"{family}.embedding_length", ""))),
+        ("quantization", found.details.quantization_level),
+    )
+    groups = [("Model", [(name, value) for name, value in wanted if value])]
+    groups.append(("Capabilities", [(name, "") for name in found.capabilities]))
+    pairs = [line.split(None, 1) for line in found.parameters.splitlines() if line.strip()]
+    groups.append(("Parameters", [(pair[0], pair[-1]) for pair in pairs]))
+    groups.append(("System", [(line, "") for line in found.system.splitlines()]))
+    lines = [line.strip() for line in found.license.splitlines() if line.strip()]
+    short = lines[:_LICENSE_LINES] + (["..."] if len(lines) > _LICENSE_LINES else [])
+    groups.append(("License", [(line, "") for line in short]))
+    return sections([(title, rows) for title, rows in groups if rows])
+
+
+def _steps(client: Client, path: str, body: Body) -> Iterator[ProgressIn]:
+    from app.cli.wire import ProgressIn
+    from app.client import ServerError
+
+    for line in client.lines(path, body):
+        step = ProgressIn.model_validate_json(line)
+        if step.error:
+            raise ServerError(step.error)
+        yield step

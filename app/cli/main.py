@@ -1,0 +1,92 @@
+"""The command line: a name in, its function called, an error in one line; exit 0, 1 or 2."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli import ask, doctor, documents, engine, run, serve
+from app.version import VERSION
+
+_KNOWLEDGE = (
+    ("up", serve.up),
+    ("serve", serve.serve),
+    ("ui", serve.ui),
+    ("ingest", documents.ingest),
+    ("watch", documents.watch),
+    ("search", ask.search),
+    ("ask", ask.ask),
+    ("status", documents.status),
+    ("reindex", documents.reindex),
+    ("doctor", doctor.doctor),
+    ("demo", ask.demo),
+    ("prepare", serve.prepare),
+)
+_MODELS = (
+    ("list", engine.list_),
+    ("show", engine.show),
+    ("run", run.run),
+    ("ps", engine.ps),
+    ("pull", engine.pull),
+    ("push", engine.push),
+    ("create", engine.create),
+    ("rm", engine.rm),
+    ("cp", engine.cp),
+    ("stop", engine.stop),
+)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    from app.cli.failures import explain
+
+    try:
+        build()()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)  # the reader of our output had enough
+    except Exception as error:
+        text = explain(error)
+        if text is None:
+            raise
+        print(f"error: {text}", file=sys.stderr)
+        sys.exit(1)
+
+
+def build() -> typer.Typer:
+    """Put the commands together."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+        help="A private knowledge base with its inference engine inside.",
+    )
+    for title, commands in (("Knowledge", _KNOWLEDGE), ("Models", _MODELS)):
+        for name, function in commands:
+            app.command(name, rich_help_panel=title)(function)
+    app.callback()(_root)
+    return app
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"quire version is {VERSION}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-v", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+if __name__ == "__main__":
+    main()

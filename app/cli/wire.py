@@ -1,0 +1,100 @@
+"""The JSON shapes of Ollama's API as the command line reads them; pydantic."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+
+class DetailsIn(BaseModel):
+    """What a model is."""
+
+    family: str = ""
+    parameter_size: str = ""
+    quantization_level: str = ""
+
+
+class ModelIn(BaseModel):
+    """One row of /api/tags."""
+
+    name: str
+    digest: str
+    size: int
+    modified_at: datetime
+
+
+class TagsIn(BaseModel):
+    """What /api/tags gives."""
+
+    models: list[ModelIn]
+
+
+class LoadedIn(BaseModel):
+    """One row of /api/ps."""
+
+    name: str
+    digest: str
+    size: int
+    size_vram: int = 0
+    context_length: int = 0
+    expires_at: datetime | None = None
+
+
+class RunningIn(BaseModel):
+    """What /api/ps gives."""
+
+    models: list[LoadedIn]
+
+
+class ShowIn(BaseModel):
+    """What /api/show gives."""
+
+    license: str = ""
+    modelfile: str = ""
+    parameters: str = ""
+    template: str = ""
+    system: str = ""
+    details: DetailsIn = DetailsIn()
+    model_info: dict[str, object] = {}
+    capabilities: list[str] = []
+
+
+class ProgressIn(BaseModel):
+    """One line of a pull, push or create."""
+
+    status: str = ""
+    digest: str = ""
+    total: int = 0
+    completed: int = 0
+    error: str = ""
+
+
+class SaidIn(BaseModel):
+    """The message of a chat line."""
+
+    content: str = ""
+
+
+class ChatIn(BaseModel):
+    """One line of /api/chat."""
+
+    message: SaidIn = SaidIn()
+    done: bool = False
+    error: str = ""
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+
+
+class EmbedIn(BaseModel):
+    """What /api/embed gives."""
+
+    embeddings: list[list[float]]
+
+
+class NothingIn(BaseModel):
+    """An answer whose content does not matter."""

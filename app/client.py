@@ -1,0 +1,265 @@
+"""Settings in, a client out: of the server that runs, or of a private one in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from app.api.wire import Failure, JobIdOut, JobOut, StatusOut
+from app.config import Settings
+from app.models import Report
+
+T = TypeVar("T", bound=BaseModel)
+Needs = Literal["knowledge", "answers", "engine"]
+Body = Mapping[str, object]
+
+PROBE_S = 1.5  # that a running server may take to say who it is
+PATIENCE_S = 1800.0  # between two pieces of an answer; a cold model on a small machine is slow
+ADDRESS_FILE = "server.url"
+
+
+class ServerError(Exception):
+    """The server refused; the message is its own."""
+
+    def __init__(self, text: str, status: int = 500) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Client:
+    """One server, spoken to over HTTP."""
+
+    def __init__(self, url: str, *, is_private: bool = False) -> None:
+        self.url, self.is_private = url, is_private
+        timeout = httpx.Timeout(PATIENCE_S, connect=10.0)
+        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, shape: type[T], params: Mapping[str, str | int] | None = None) -> T:
+        """Ask for something.
+
+        Raises:
+            ServerError: the server refuses, cannot be reached or answers nonsense.
+        """
+        return _read(self._send("GET", path, params=params), shape)
+
+    def post(self, path: str, body: Body, shape: type[T]) -> T:
+        """Send JSON, get JSON.
+
+        Raises:
+            ServerError: as `get`.
+        """
+        return _read(self._send("POST", path, body=body), shape)
+
+    def tell(self, method: str, path: str, body: Body) -> None:
+        """Send JSON where the answer's text does not matter.
+
+        Raises:
+            ServerError: as `get`.
+        """
+        self._send(method, path, body=body)
+
+    def upload(self, files: Sequence[tuple[str, Path]], collection: str) -> str:
+        """Send files for ingestion; gives the job's id.
+
+        Raises:
+            ServerError: as `get`.
+        """
+        with ExitStack() as opened:
+            parts = [
+                ("files", (name, opened.enter_context(path.open("rb")))) for name, path in files
+            ]
+            with _worded(self.url):
+                response = self._http.post(
+                    "/kb/documents", files=parts, data={"collection": collection}
+                )
+        return _read(_checked(response), JobIdOut).job_id
+
+    def job(self, job_id: str) -> JobOut:
+        """Ask how far a job is."""
+        return self.get(f"/kb/jobs/{job_id}", JobOut)
+
+    def events(self, path: str, body: Body) -> Iterator[tuple[str, str]]:
+        """Send JSON, get server-sent events as (name, data).
+
+        Raises:
+            ServerError: the server refuses, or sends the event `error`.
+        """
+        name = ""
+        for line in self.lines(path, body):
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                data = line.removeprefix("data: ")
+                if name == "error":
+                    raise ServerError(Failure.model_validate_json(data).error)
+                yield name, data
+
+    def lines(self, path: str, body: Body) -> Iterator[str]:
+        """Send JSON, get lines as they come.
+
+        Raises:
+            ServerError: as `get`.
+        """
+        with _worded(self.url), self._http.stream("POST", path, json=dict(body)) as response:
+            if response.is_error:
+                response.read()
+                _checked(response)
+            yield from response.iter_lines()
+
+    def put_blob(self, digest: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob unless the server has it."""
+        with _worded(self.url):
+            if self._http.head(f"/api/blobs/{digest}").status_code == httpx.codes.OK:
+                return
+            response = self._http.post(f"/api/blobs/{digest}", content=chunks)
+        _checked(response)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Body | None = None,
+    ) -> httpx.Response:
+        with _worded(self.url):
+            response = self._http.request(
+                method, path, params=params, json=dict(body) if body is not None else None
+            )
+        return _checked(response)
+
+
+@contextmanager
+def connect(settings: Settings, report: Report, needs: Needs = "knowledge") -> Iterator[Client]:
+    """Speak to the server that has our data open; without one, start one for as long as needed.
+
+    Args:
+        needs: "engine" models alone; "answers" also a chat model.
+    Raises:
+        LibraryLockedError: the data directory is held by a process that does not answer.
+    """
+    url = find_server(settings, needs)
+    if url is not None:
+        client = Client(url)
+        try:
+            yield client
+        finally:
+            client.close()
+        return
+    with _private_server(settings, report, needs) as private_url:
+        client = Client(private_url, is_private=True)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def find_server(settings: Settings, needs: Needs) -> str | None:
+    """Look for a running server of our data directory: where it should be, where it says it is."""
+    for url in dict.fromkeys((settings.url, noted_url(settings.home))):
+        status = ask_status(url) if url else None
+        if status is None or Path(status.home) != settings.home:
+            continue
+        if status.mode == "full" or needs == "engine":
+            return url
+    return None
+
+
+def ask_status(url: str) -> StatusOut | None:
+    """Ask who answers at an address; None if nobody, or somebody else."""
+    try:
+        response = httpx.get(f"{url}/kb/status", timeout=PROBE_S, trust_env=False)
+        return StatusOut.model_validate_json(response.content) if response.is_success else None
+    except (httpx.HTTPError, ValidationError):
+        return None
+
+
+def who_listens(url: str) -> str:
+    """Name the program that answers at an address, for an error message."""
+    status = ask_status(url)
+    if status is not None:
+        return f"another Quire (pid {status.pid}, data in {status.home})"
+    try:
+        response = httpx.get(f"{url}/api/version", timeout=PROBE_S, trust_env=False)
+        version = json.loads(response.content)["version"] if response.is_success else ""
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return "another program"
+    return f"an Ollama (version {version})" if version else "another program"
+
+
+def noted_url(home: Path) -> str:
+    """Read where the server of a data directory said that it listens."""
+    try:
+        return (home / ADDRESS_FILE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+@contextmanager
+def noting(home: Path, url: str) -> Iterator[None]:
+    """Note for the time of the context where this server listens."""
+    note = home / ADDRESS_FILE
+    note.write_text(url + "\n", encoding="ascii")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+@contextmanager
+def _private_server(settings: Settings, report: Report, needs: Needs) -> Iterator[str]:
+    from dataclasses import replace
+
+    from app.compose import compose, compose_engine
+    from app.server import bind, build_app, running
+
+    own = replace(settings, host="127.0.0.1", port=0)
+    opening = (
+        compose_engine(own)
+        if needs == "engine"
+        else compose(own, report, is_chat_needed=needs == "answers")
+    )
+    with opening as parts, running(build_app(parts, has_ui=False), bind(own.host, 0)) as url:
+        yield url
+
+
+@contextmanager
+def _worded(url: str) -> Iterator[None]:
+    """Put a broken connection into words that help."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise ServerError(
+            f"no answer from {url} for {PATIENCE_S:.0f} s: is it overloaded?"
+        ) from error
+    except httpx.HTTPError as error:
+        raise ServerError(f"the server at {url} went away: {error}") from error
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        try:
+            text = Failure.model_validate_json(response.content).error
+        except ValidationError:
+            text = response.text[:500] or f"HTTP status {response.status_code}"
+        raise ServerError(text, response.status_code)
+    return response
+
+
+def _read(response: httpx.Response, shape: type[T]) -> T:
+    try:
+        return shape.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ServerError(
+            f"{response.request.url}: not the answer of a Quire server ({error.errors()[0]['msg']})"
+        ) from error

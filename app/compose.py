@@ -1,0 +1,275 @@
+"""Settings in, the open parts out, closed in reverse order: read this first."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.config import Settings
+from app.machine import Machine, measure
+from app.models import Bound, Models, Report, Wish, prepare
+from app.prefixes import prefixes_of
+from app.query.beats import Beats
+from engine.types import ChatRequest, Message, Piece, Priority
+from ingest.errors import CollectionNotFoundError, ModelMismatchError
+from ingest.lock import FolderLock
+from ingest.types import Document, Embedder, Vectors
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.library.store import Library
+    from engine.types import ModelEntry
+    from ingest.knowledge_base import KnowledgeBase
+
+DEFAULT_COLLECTION = "default"
+UPLOAD_PREFIX = "upload-"  # of folders in the data directory that hold files while they come in
+_N_SPECIAL_TOKENS = 2  # that tokenizers of embedding models add around a text
+_SMALL_PARAMETERS = 400e6  # below, a chat model's words count only if the documents bear them out
+_CONDENSING_PARAMETERS = 1e9  # from here on a chat model condenses follow-ups better than rules do
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that is open; `kb` and what belongs to it is None if only the engine is."""
+
+    settings: Settings
+    engine: Engine
+    started_s: float  # on the monotonic clock
+    kb: KnowledgeBase | None = None
+    embedder: Embedder | None = None
+    beats: Beats | None = None
+    notices: tuple[str, ...] = ()
+
+
+@contextmanager
+def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) -> Iterator[Parts]:
+    """Open every part in order of need; close in reverse, also after an error.
+
+    Args:
+        report: told in a line what takes long, such as the pull of a model.
+        is_chat_needed: False fetches no chat model; questions are then answered by quotation.
+    Raises:
+        LibraryLockedError: another process has the data directory open.
+        ModelUnavailableError: a model that is needed cannot be had.
+    """
+    from ingest.knowledge_base import KnowledgeBase
+
+    with ExitStack() as opened:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(settings.home / "server.lock")
+        opened.callback(lock.release)
+        _sweep_uploads(settings.home)
+        engine = opened.enter_context(_open_engine(settings))
+        models = _models(settings, engine.library, report, is_chat_needed=is_chat_needed)
+        embedder = _embedder(engine, models.embedding)
+        kb = opened.enter_context(
+            closing(
+                KnowledgeBase(
+                    settings.home,
+                    embedder,
+                    chunk_tokens=settings.chunk_tokens,
+                    max_file_bytes=settings.max_file_bytes,
+                )
+            )
+        )
+        _ensure_default(kb)
+        beats = _beats(settings, engine, kb, embedder, models)
+        yield Parts(settings, engine, time.monotonic(), kb, embedder, beats, models.notices)
+
+
+@contextmanager
+def compose_engine(settings: Settings) -> Iterator[Parts]:
+    """Open the engine alone; needs no data directory and no model."""
+    with _open_engine(settings) as engine:
+        yield Parts(settings, engine, time.monotonic())
+
+
+def prepare_models(settings: Settings, report: Report) -> Models:
+    """Choose the models and fetch them, without opening the library for longer than a look."""
+    with ExitStack() as opened:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(settings.home / "server.lock")
+        opened.callback(lock.release)
+        engine = opened.enter_context(_open_engine(settings))
+        return _models(settings, engine.library, report, is_chat_needed=True)
+
+
+def bound_model(home: Path) -> Bound | None:
+    """Tell which embedding model made the stored vectors; the fullest collection counts."""
+    from ingest.store import Store
+
+    catalogue = home / "kb.sqlite3"
+    if not catalogue.is_file():
+        return None
+    with closing(Store(catalogue)) as store:
+        filled = [one for one in store.collections() if one.n_documents]
+    if not filled:
+        return None
+    fullest = max(filled, key=lambda one: one.n_chunks)
+    return Bound(fullest.model, fullest.model_digest)
+
+
+def machine_of_build() -> Machine:
+    """Measure this machine as the engine's native build can use it."""
+    from engine.runtime.llama import build_features
+
+    return measure(has_gpu_build=build_features()["gpu_offload"] == "yes")
+
+
+def n_parameters(text: str) -> float:
+    """Read a parameter size such as 134.52M; 0 if it cannot be read."""
+    units = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+    try:
+        return float(text[:-1]) * units[text[-1:].upper()]
+    except (ValueError, KeyError):
+        return 0.0
+
+
+@contextmanager
+def _open_engine(settings: Settings) -> Iterator[Engine]:
+    from engine.engine import Engine
+
+    with Engine(settings.engine) as engine:
+        yield engine
+
+
+def _sweep_uploads(home: Path) -> None:
+    """Remove what uploads that a crash cut off left behind."""
+    for folder in home.glob(f"{UPLOAD_PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _models(
+    settings: Settings, library: Library, report: Report, *, is_chat_needed: bool
+) -> Models:
+    wish = Wish(settings.embed_model, settings.chat_model, settings.is_offline, is_chat_needed)
+    return prepare(library, wish, bound_model(settings.home), machine_of_build(), report)
+
+
+def _embedder(engine: Engine, model: str) -> Embedder:
+    """Describe the embedding model from its file; it is loaded when the first text comes."""
+    entry = engine.library.find(model)
+    n_dimensions, n_trained = _lengths(entry)
+    prefixes = prefixes_of(entry.name)
+    own = entry.params.get("num_ctx")
+    asked = own if isinstance(own, int) and own > 0 else engine.settings.n_ctx or _embed_ctx()
+    n_ctx = min(n_trained, asked)
+
+    def embed(texts: Sequence[str], is_query: bool) -> Vectors:
+        priority = Priority.QUERY if is_query else Priority.BACKGROUND
+        return engine.embed(entry.name, texts, priority=priority).vectors
+
+    return Embedder(
+        model=entry.name,
+        digest=entry.model_digest,
+        n_dimensions=n_dimensions,
+        max_tokens=n_ctx - _N_SPECIAL_TOKENS,
+        document_prefix=prefixes.document,
+        query_prefix=prefixes.query,
+        embed=embed,
+        count_tokens=lambda texts: engine.count_tokens(entry.name, texts),
+    )
+
+
+def _embed_ctx() -> int:
+    from engine.engine import DEFAULT_EMBED_CTX
+
+    return DEFAULT_EMBED_CTX
+
+
+def _lengths(entry: ModelEntry) -> tuple[int, int]:
+    """Read (dimensions of a vector, tokens that the model was trained on) from the file."""
+    from engine.library.gguf import read_header
+
+    metadata = read_header(entry.model_path).metadata
+    family = metadata.get("general.architecture")
+    found = [metadata.get(f"{family}.{name}") for name in ("embedding_length", "context_length")]
+    n_dimensions, n_trained = (value if isinstance(value, int) else 0 for value in found)
+    return n_dimensions, n_trained or _embed_ctx()
+
+
+def _ensure_default(kb: KnowledgeBase) -> None:
+    """Make the collection that is meant when none is named; bind it anew while it is empty."""
+    try:
+        kb.check_model(DEFAULT_COLLECTION)
+    except CollectionNotFoundError:
+        kb.create_collection(DEFAULT_COLLECTION)
+    except ModelMismatchError:
+        if not kb.collection(DEFAULT_COLLECTION).n_documents:
+            kb.delete_collection(DEFAULT_COLLECTION)
+            kb.create_collection(DEFAULT_COLLECTION)
+
+
+def _beats(
+    settings: Settings, engine: Engine, kb: KnowledgeBase, embedder: Embedder, models: Models
+) -> Beats:
+    """Tie the pipeline to the parts."""
+    from app.query.rerank import load_reranker
+
+    size = _chat_size(engine, models.chat)
+
+    def embed_query(text: str) -> Vectors:
+        return embedder.embed([embedder.query_prefix + text], True)
+
+    reranker = settings.reranker
+    return Beats(
+        check_collection=kb.check_model,
+        documents=lambda collection: all_documents(kb, collection),
+        dense=lambda collection, vector, k, ids: kb.dense(collection, vector, k, document_ids=ids),
+        lexical=lambda collection, query, k, ids: kb.lexical(
+            collection, query, k, document_ids=ids
+        ),
+        text=kb.text,
+        embed_query=embed_query,
+        count_tokens=engine.count_tokens,
+        context_length=engine.context_length,
+        embedding_model=embedder.model,
+        chat=chat_of(engine) if models.chat else None,
+        chat_model=models.chat,
+        rerank=load_reranker(reranker, is_offline=settings.is_offline) if reranker else None,
+        reranker=reranker,
+        is_small=bool(models.chat) and size < _SMALL_PARAMETERS,
+        rewrite_with_model=size >= _CONDENSING_PARAMETERS,
+    )
+
+
+def chat_of(engine: Engine) -> Callable[[Sequence[Message], int, str], Iterator[str]]:
+    """Give the pipeline's chat function: greedy, so that the same question gets the same answer."""
+
+    def chat(messages: Sequence[Message], n_predict: int, model: str) -> Iterator[str]:
+        request = ChatRequest(
+            model=model,
+            messages=tuple(messages),
+            options={"num_predict": n_predict, "temperature": 0.0, "seed": 0},
+        )
+        events = engine.chat(request)
+        try:
+            for event in events:
+                if isinstance(event, Piece):
+                    yield event.text
+        finally:
+            close = getattr(events, "close", None)
+            if callable(close):
+                close()
+
+    return chat
+
+
+def all_documents(kb: KnowledgeBase, collection: str) -> list[Document]:
+    """Collect every document of a collection, page by page."""
+    found: list[Document] = []
+    while True:
+        page, total = kb.documents(collection, limit=_PAGE, offset=len(found))
+        found += page
+        if not page or len(found) >= total:
+            return found
+
+
+def _chat_size(engine: Engine, model: str) -> float:
+    return n_parameters(engine.library.find(model).details.parameter_size) if model else 0.0

@@ -1,0 +1,204 @@
+"""Facts about this machine, the settings, the data in; findings out, each with its cure.
+
+The judgements (`judge_*`) are pure; `examine` gathers the facts for them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from app.config import Settings
+from app.machine import GIB, Machine
+
+if TYPE_CHECKING:
+    from app.api.wire import StatusOut
+    from engine.types import ModelEntry
+
+Level = Literal["ok", "warn", "bad"]
+
+_OLDEST_PYTHON = (3, 11)
+_LEAST_DISK_BYTES = 2 * GIB
+_LEAST_MEMORY_BYTES = 2 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    what: str
+    cure: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; a look that fails is a finding too."""
+    looks: tuple[tuple[str, Callable[[], Sequence[Finding]]], ...] = (
+        ("python", lambda: [judge_python(sys.version_info[:3])]),
+        ("disk", lambda: [judge_disk(*_disk(settings))]),
+        ("engine", _engine_build),
+        ("machine", _machine),
+        ("models", lambda: _models(settings)),
+        ("server", lambda: _server(settings)),
+        ("index", lambda: _index(settings)),
+    )
+    found: list[Finding] = []
+    for name, look in looks:
+        try:
+            found += look()
+        except Exception as error:  # noqa: BLE001 - a doctor reports what it stumbles over
+            found.append(Finding("bad", f"{name}: {type(error).__name__}: {error}"))
+    return found
+
+
+def judge_python(version: tuple[int, int, int]) -> Finding:
+    """Judge the Python that runs this."""
+    text = f"Python {'.'.join(map(str, version))}"
+    if version[:2] < _OLDEST_PYTHON:
+        return Finding("bad", text, "install Python 3.11 or newer, then run `make setup` again")
+    return Finding("ok", text)
+
+
+def judge_disk(folder: str, free_bytes: int) -> Finding:
+    """Judge the room where data goes."""
+    text = f"{free_bytes / GIB:.1f} GiB free in {folder}"
+    if free_bytes < _LEAST_DISK_BYTES:
+        return Finding("warn", text, "free some space, or set QUIRE_HOME to a larger disk")
+    return Finding("ok", text)
+
+
+def judge_machine(machine: Machine, chat_model: str) -> list[Finding]:
+    """Judge memory, cores, graphics memory."""
+    text = f"{machine.memory_bytes / GIB:.1f} GiB memory, {machine.n_cores} cores"
+    if machine.vram_bytes:
+        text += f", GPU with {machine.vram_bytes / GIB:.1f} GiB"
+    level: Level = "warn" if machine.memory_bytes < _LEAST_MEMORY_BYTES else "ok"
+    cure = (
+        "only the smallest models will run; give the machine more memory" if level != "ok" else ""
+    )
+    return [
+        Finding(level, text, cure),
+        Finding("ok", f"a chat model that suits this machine: {chat_model}"),
+    ]
+
+
+def judge_models(entries: Sequence[ModelEntry], wanted: Sequence[str]) -> list[Finding]:
+    """Judge what is installed against what the settings name."""
+    from app.models import is_installed
+
+    found = []
+    for kind in ("embedding", "completion"):
+        names = [one.name for one in entries if kind in one.capabilities and one.is_readable]
+        if names:
+            found.append(Finding("ok", f"{kind} models: {', '.join(names)}"))
+        else:
+            found.append(Finding("warn", f"no {kind} model is installed", "run `quire prepare`"))
+    found += [
+        Finding("bad", f"model {one.name} is incomplete", f"run `quire pull {one.name}`")
+        for one in entries
+        if not one.is_readable
+    ]
+    found += [
+        Finding("bad", f"model {name} is set, but not installed", f"run `quire pull {name}`")
+        for name in wanted
+        if name and not is_installed(name, entries)
+    ]
+    return found
+
+
+def judge_port(url: str, who: str, *, is_ours: bool) -> Finding:
+    """Judge who answers where the server should be; an empty `who` means nobody."""
+    if not who:
+        return Finding("ok", f"nobody listens at {url}; a server can start there")
+    if is_ours:
+        return Finding("ok", f"the server runs at {url}")
+    cure = "stop it, or set QUIRE_PORT to another port before `quire up`"
+    return Finding("warn", f"{who} listens at {url}", cure)
+
+
+def judge_index(status: StatusOut) -> list[Finding]:
+    """Judge what is stored against the models in use."""
+    if status.models is None:
+        return []
+    digest = status.models.embedding.digest
+    found = [Finding("ok", f"{status.n_documents} documents, {status.n_chunks} passages")]
+    found += [
+        Finding(
+            "bad",
+            f"collection {one.name!r} was indexed with {one.model}, in use is "
+            f"{status.models.embedding.name}",
+            f"run `quire reindex --collection {one.name}`",
+        )
+        for one in status.collections
+        if one.n_documents and one.model_digest != digest
+    ]
+    found += [Finding("warn", text) for text in status.notices]
+    return found
+
+
+def _disk(settings: Settings) -> tuple[str, int]:
+    folder = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    return str(settings.home), shutil.disk_usage(folder).free
+
+
+def _engine_build() -> list[Finding]:
+    try:
+        from engine.runtime.llama import build_features
+
+        features = build_features()
+    except (ImportError, OSError) as error:
+        cure = "run `make setup` again; it compiles llama.cpp for this machine"
+        return [Finding("bad", f"the engine's native layer does not load: {error}", cure)]
+    return [Finding("ok", f"{name}: {value}") for name, value in features.items()]
+
+
+def _machine() -> list[Finding]:
+    from app.compose import machine_of_build
+    from app.models import chat_model_for
+
+    machine = machine_of_build()
+    return judge_machine(machine, chat_model_for(machine))
+
+
+def _models(settings: Settings) -> list[Finding]:
+    from engine.library.store import Library
+
+    entries = Library(settings.engine.models_dir).entries()
+    return judge_models(entries, (settings.embed_model, settings.chat_model))
+
+
+def _server(settings: Settings) -> list[Finding]:
+    from app.client import find_server, who_listens
+    from app.server import is_answering
+
+    is_taken = is_answering(settings.url)
+    is_ours = is_taken and find_server(settings, "engine") is not None
+    who = who_listens(settings.url) if is_taken else ""
+    return [judge_port(settings.url, who, is_ours=is_ours)]
+
+
+def _index(settings: Settings) -> list[Finding]:
+    """Ask the running server; without one only look whether there is a library."""
+    from app.client import ask_status, find_server
+
+    url = find_server(settings, "knowledge")
+    status = ask_status(url) if url else None
+    if status is not None:
+        return judge_index(status)
+    from app.compose import bound_model
+    from ingest.lock import FolderLock
+
+    if not (settings.home / "kb.sqlite3").is_file():
+        return [Finding("ok", f"no library yet in {settings.home}; `quire up` makes one")]
+    lock = FolderLock(settings.home / "server.lock")
+    try:
+        bound = bound_model(settings.home)
+    finally:
+        lock.release()
+    name = bound.name if bound else "nothing yet"
+    return [Finding("ok", f"the library opens; it was indexed with {name}")]
