@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.query.answer import MAX_QUESTION, answer, search
+from app.query.answer import MAX_QUESTION, MAX_SMALL_PASSAGE_TOKENS, answer, search
 from app.query.errors import EmptyQuestionError, QuestionTooLongError
 from app.query.types import Ask, Done, Filters, Found, Status, Token, Turn
 from ingest.errors import CollectionNotFoundError
@@ -300,3 +300,15 @@ def test_a_reranker_orders_the_hits_and_is_named(library):
     assert "priest" in events[-1].answer.passages[0].text
     assert events[-1].answer.models["reranker"] == "my-reranker"
     assert search(beats, Ask(BORN, "c"))[1][0].score == 1.0
+
+
+def test_a_small_model_reads_the_best_passages_only_within_its_budget(library, says):
+    library.texts["long.md"] = "# Log\n\n" + "Tesla walked in the park. " * 400
+    chat = says("Nikola Tesla was born in Smiljan.")
+
+    done(answer(library.beats(chat, is_small=True), Ask(BORN, "c")))
+
+    assert (
+        sum(len(message.content) for message in chat.requests[0])
+        < 2 * MAX_SMALL_PASSAGE_TOKENS + 1500
+    )

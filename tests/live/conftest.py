@@ -1,0 +1,107 @@
+"""A real `quire` process in a home of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+START_S = 90
+
+
+class Quire:
+    """One server process; it can be killed and started again over the same home."""
+
+    def __init__(self, home: Path, models: Path, verb: str = "serve", *flags: str) -> None:
+        self.home = home
+        self._command = [sys.executable, "-m", "app.cli.main", verb, "--port", "0", *flags]
+        self._env = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},  # noqa: TID251
+            "HOME": str(home.parent),
+            "QUIRE_HOME": str(home),
+            "QUIRE_OFFLINE": "1",
+            "OLLAMA_MODELS": str(models),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def start(self) -> httpx.Client:
+        """Start the process; return a client once it is ready."""
+        address = self.home / "server.url"
+        address.unlink(missing_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "output.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, env=self._env, stdout=output, stderr=output
+            )
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                pytest.fail(
+                    f"quire ended with {self._process.returncode}:\n{self.output()[-2000:]}"
+                )
+            if self._is_ready(address):
+                return httpx.Client(base_url=self.url, timeout=120)
+            time.sleep(0.1)
+        pytest.fail(f"quire is not ready after {START_S} s:\n{self.output()[-2000:]}")
+
+    def _is_ready(self, address: Path) -> bool:
+        if not address.exists():
+            return False
+        self.url = address.read_text(encoding="utf-8").split()[0].rstrip("/")
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def end(self, how: signal.Signals) -> int:
+        """Send a signal; return the exit status."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        return self._process.wait(60)
+
+    def output(self) -> str:
+        """Return what the process said."""
+        return (self.home / "output.log").read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> None:
+        """End the process if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(30)
+
+
+@pytest.fixture
+def quire(tmp_path, starter_models):
+    """Make `quire(verb, *flags)` processes; they end with the test."""
+    made = []
+
+    def make(verb="serve", *flags):
+        process = Quire(tmp_path / "home" / "quire", starter_models, verb, *flags)
+        made.append(process)
+        return process
+
+    yield make
+    for process in made:
+        process.stop()
+
+
+def finished(client: httpx.Client, job_id: str, patience_s: float = 120) -> dict:
+    """Wait for a job."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        job = client.get(f"/kb/jobs/{job_id}").json()
+        if job["state"] in ("done", "failed"):
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"job {job_id} is not finished: {job}")
+
+
+def all_documents(client: httpx.Client, collection: str) -> list[dict]:
+    """List a collection."""
+    params = {"collection": collection, "limit": 1000}
+    return client.get("/kb/documents", params=params).json()["documents"]
