@@ -485,5 +485,5 @@ def _named(model: str, digest: str) -> str:
 
 def _shown(path: str) -> str:
     """Clean a path that a stranger sent; it is a label only and never opened."""
-    clean = path.replace("\0", "").encode(errors="replace").decode()
-    return clean.strip().lstrip("/") or "unnamed"
+    clean = path.replace("\0", "").encode(errors="replace").decode().strip()
+    return "/".join(part for part in clean.split("/") if part not in ("", ".", "..")) or "unnamed"

@@ -28,6 +28,7 @@ class Quire:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self._clients: list[httpx.Client] = []
 
     def start(self) -> httpx.Client:
         """Start the process; return a client once it is ready."""
@@ -45,7 +46,8 @@ class Quire:
                     f"quire ended with {self._process.returncode}:\n{self.output()[-2000:]}"
                 )
             if self._is_ready(address):
-                return httpx.Client(base_url=self.url, timeout=120)
+                self._clients.append(httpx.Client(base_url=self.url, timeout=120))
+                return self._clients[-1]
             time.sleep(0.1)
         pytest.fail(f"quire is not ready after {START_S} s:\n{self.output()[-2000:]}")
 
@@ -70,6 +72,8 @@ class Quire:
 
     def stop(self) -> None:
         """End the process if it still runs."""
+        for client in self._clients:
+            client.close()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(30)
