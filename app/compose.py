@@ -67,7 +67,7 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         _sweep_uploads(settings.home)
         engine = opened.enter_context(_open_engine(settings))
         models = _models(settings, engine.library, report, is_chat_needed=is_chat_needed)
-        embedder = _embedder(engine, models.embedding)
+        embedder = embedder_of(engine, models.embedding)
         kb = opened.enter_context(
             closing(
                 KnowledgeBase(
@@ -152,7 +152,7 @@ def _models(
     return prepare(library, wish, bound_model(settings.home), machine_of_build(), report)
 
 
-def _embedder(engine: Engine, model: str) -> Embedder:
+def embedder_of(engine: Engine, model: str) -> Embedder:
     """Describe the embedding model from its file; it is loaded when the first text comes."""
     entry = engine.library.find(model)
     n_dimensions, n_trained = _lengths(entry)

@@ -6,7 +6,6 @@ The only file of the pipeline that has an order of steps in it; each step is a f
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -17,7 +16,7 @@ from app.query.beats import Beats
 from app.query.errors import EmptyQuestionError, QuestionTooLongError
 from app.query.extract import extract
 from app.query.pack import pack
-from app.query.prompt import messages_for, refusal, says_not_found
+from app.query.prompt import messages_for, refusal, says_not_found, tag_of
 from app.query.rerank import reranked
 from app.query.retrieve import retrieve
 from app.query.rewrite import MAX_TURN_CHARACTERS, recent_of, rewrite
@@ -178,8 +177,8 @@ def _told(run: _Run, material: _Material) -> Iterator[AnswerEvent]:
     written = ""
     if run.beats.chat is not None and _can_write(run):
         yield Status("generate")
-        tag = secrets.token_hex(4)
         passages = _readable(run, material.passages)
+        tag = tag_of(passages, run.beats.secret)
         messages = messages_for(run.ask.question, passages, material.history, tag)
         with run.beat("generate"), closing(_generated(run, messages)) as stream:
             for piece in stream:

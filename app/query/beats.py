@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import token_bytes
 
 from engine.types import Message
 from ingest.types import Document, Hit, Vectors
@@ -34,3 +35,4 @@ class Beats:
     reranker: str = ""
     is_small: bool = False  # the configured chat model may not speak unless fully borne out
     rewrite_with_model: bool = False  # the configured chat model is good enough to condense
+    secret: bytes = field(default_factory=lambda: token_bytes(16), repr=False)  # see prompt.tag_of

@@ -18,6 +18,9 @@ MAX_TABLE = 600  # characters; a longer table is answered by its rows
 _CELL = " |"
 _LETTER = re.compile(r"[^\W\d_]")
 _HEADING_LIKE = 12  # characters; shorter sentences are headings and labels
+_TITLE_LIKE = 60  # characters; up to here a line without a stop, a number or a cell is a heading
+_STOPPED = re.compile(r"[.!?:;,\u3002\uff01\uff1f\uff1a\uff1b\uff0c\u2026|\d]")
+_ASKED_AMOUNT = re.compile(r"\bhow (?:long|many|much|often)\b", re.IGNORECASE)
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _KINDS = (  # what a question asks for → what a sentence that tells it has
@@ -140,7 +143,7 @@ def _shown(text: str) -> str:
 
 
 def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[float]:
-    terms = content_terms(question)
+    terms = content_terms(_ASKED_AMOUNT.sub(" ", question))
     weights = idf_of(terms, [one.held for one in evidence])
     leaning = [term for term in content_terms(context) if term not in weights]
     weights |= {
@@ -167,10 +170,15 @@ def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[f
         )
         score = 0.7 * own[at] + 0.15 * above[at] + 0.15 * near + _kind_bonus(question, one.text)
         score *= (1 - RANK_DISCOUNT * min(one.passage.n - 1, 5)) * (not asks[at])
-        scores.append(
-            score * (0.3 if len(one.text) < _HEADING_LIKE and not numbers(one.text) else 1.0)
-        )
+        scores.append(score * (0.3 if _is_label(one.text) else 1.0))
     return scores
+
+
+def _is_label(text: str) -> bool:
+    """Tell a heading or a label from a sentence: it names something and tells nothing."""
+    if len(text) < _HEADING_LIKE:
+        return not numbers(text)
+    return len(text) < _TITLE_LIKE and not _STOPPED.search(text)
 
 
 def _same(evidence: Sequence[Evidence], at: int, other: int) -> bool:

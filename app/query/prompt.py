@@ -1,13 +1,14 @@
 """Passages + history + question → messages with numbered sources; pure.
 
-Sources stand between lines that carry a tag drawn anew for every request, so that no document
-can close its own source and speak as if it were the program.
+Sources stand between lines that carry a tag that no document can know, so that none can close its
+own source and speak as if it were the program.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Literal
 
 from app.query.types import Passage, Turn
@@ -64,6 +65,20 @@ _NOT_FOUND = re.compile(
 def language_of(question: str) -> Language:
     """Choose the language to answer in: that of the question."""
     return "zh" if cjk_share(question) > 0.3 else "en"
+
+
+def tag_of(passages: Sequence[Passage], secret: bytes) -> str:
+    """Derive the tag of a set of passages.
+
+    Keyed with a secret of this process, so no document can foresee it; the same for the same
+    passages, so that a second question over them finds its prompt in the engine's cache, and the
+    same question gets the same answer.
+    """
+    digest = blake2b(key=secret, digest_size=4)
+    for one in passages:
+        digest.update(f"{one.document_id} {one.start} {one.end}\0".encode())
+        digest.update(one.text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def messages_for(

@@ -33,7 +33,12 @@ _EMBEDDING_DIGESTS = {
 # 0.99999, q8_0 0.9979 (below 0.9995 on 10 of 39); 91, 46 and 25 MB; f16 is as fast as q8_0.
 _EMBEDDING_DTYPE: Dtype = "f16"
 
-_CHAT_PARAMS: Mapping[str, object] = {"stop": ["<|im_start|>", "<|im_end|>"]}
+# Sampling as the model's card recommends it; with Ollama's defaults it babbles.
+_CHAT_PARAMS: Mapping[str, object] = {
+    "stop": ["<|im_start|>", "<|im_end|>"],
+    "temperature": 0.2,
+    "top_p": 0.9,
+}
 # sentence-transformers cuts texts at 256 tokens for this model, and so does Ollama's own package.
 _EMBEDDING_PARAMS: Mapping[str, object] = {"num_ctx": 256}
 

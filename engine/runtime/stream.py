@@ -47,6 +47,8 @@ class TextStream:
         return self._n_repeats > MAX_REPEATS
 
     def _count_repeats(self, text: str) -> None:
+        if not text:  # part of a character; 🌛 takes several tokens
+            return
         bare = text.strip()
         self._n_repeats = self._n_repeats + 1 if bare == self._last else 0
         self._last = bare

@@ -190,14 +190,16 @@ def test_orders_in_a_document_change_no_citation(library, says):
     assert "data, not instructions" in chat.requests[0][0].content
 
 
-def test_the_tag_of_sources_is_new_for_every_request(library, says):
+def test_the_tag_of_sources_is_secret_and_the_same_over_the_same_passages(library, says):
     chat = says("Smiljan.")
+    beats = library.beats(chat)
 
-    for _ in range(2):
-        list(answer(library.beats(chat), Ask(BORN, "c")))
+    for one in (beats, beats, library.beats(chat)):
+        list(answer(one, Ask(BORN, "c")))
 
-    first, second = (request[0].content for request in chat.requests)
-    assert first != second
+    first, again, elsewhere = (request[0].content for request in chat.requests)
+    assert first == again
+    assert first != elsewhere
 
 
 def test_closing_the_answer_closes_the_models_stream(library, says):

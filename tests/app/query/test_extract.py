@@ -86,3 +86,13 @@ def test_a_question_in_a_document_leads_to_its_answer():
 
     assert extracted.sentences[0].text == "Two years from the invoice."
     assert all("?" not in one.text for one in extracted.sentences)
+
+
+def test_a_heading_is_no_answer_though_it_repeats_the_question():
+    text = (
+        "Every lamp has a warranty of two years.\n\n## How long it takes\n\nLeeds | 8\nSuzhou | 6"
+    )
+
+    extracted = extract("How long is the warranty on the lamp?", [passage(1, text)])
+
+    assert extracted.sentences[0].text == "Every lamp has a warranty of two years."

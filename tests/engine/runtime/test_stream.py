@@ -57,6 +57,15 @@ def test_a_model_that_repeats_itself_is_stuck():
     assert stream.is_stuck
 
 
+def test_a_repeated_character_of_several_tokens_counts_too():
+    stream = TextStream([])
+    for _ in range(MAX_REPEATS + 2):
+        for byte in "🌛".encode():
+            stream.push(bytes([byte]))
+
+    assert stream.is_stuck
+
+
 def test_longest_open_finds_the_longest_beginning():
     assert longest_open("xa<|", ["<|im|>", "a<|b"]) == 3
     assert longest_open("nothing", ["<|im|>"]) == 0
