@@ -105,6 +105,17 @@ def finished(client: httpx.Client, job_id: str, patience_s: float = 120) -> dict
     raise AssertionError(f"job {job_id} is not finished: {job}")
 
 
+def settled(client: httpx.Client, patience_s: float = 120) -> None:
+    """Wait until no job is queued or running."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        jobs = client.get("/kb/status").json()["jobs"]
+        if not jobs["queued"] and not jobs["running"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"jobs do not end: {jobs}")
+
+
 def all_documents(client: httpx.Client, collection: str) -> list[dict]:
     """List a collection."""
     params = {"collection": collection, "limit": 1000}

@@ -43,7 +43,7 @@ def check_whole(quire, client):
     for one in found:
         text = client.get(f"/kb/documents/{one['id']}/text").json()["text"]
         assert text.startswith("# Ledger")
-    body = {"query": "barrels in ledger 37 entry 12", "collection": "ledgers"}
+    body = {"query": "who shipped 3712 barrels", "collection": "ledgers"}
     hits = client.post("/kb/search", json=body).json()["hits"]
     assert hits[0]["path"] == "ledger-37.md"
     with sqlite3.connect(quire.home / "kb.sqlite3") as database:

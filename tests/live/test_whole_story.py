@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.live.conftest import all_documents, finished
+from tests.live.conftest import all_documents, finished, settled
 from tests.ui.conftest import ROOT
 from tests.ui.test_browser import ARGS, CHROMIUM
 
@@ -14,6 +14,7 @@ QUESTION = "How long is the warranty on the Heron lamp?"
 
 def test_citations_of_the_sample_documents_are_slices_of_their_texts(quire):
     client = quire("up", "--no-ui").start()
+    settled(client)
     samples = all_documents(client, "default")
     assert len(samples) >= 13
     assert {one["path"].rsplit(".", 1)[-1] for one in samples} >= {
@@ -37,6 +38,7 @@ def test_citations_of_the_sample_documents_are_slices_of_their_texts(quire):
 
 def test_what_the_documents_do_not_say_is_not_invented(quire):
     client = quire("up", "--no-ui").start()
+    settled(client)
 
     for question in ("Who won the football world cup in 1998?", "谁发现了青霉素？"):
         told = client.post("/kb/query", json={"question": question}).json()
@@ -70,6 +72,7 @@ def test_in_the_browser(quire, tmp_path):
     sync_api = pytest.importorskip("playwright.sync_api")
     process = quire("up")
     client = process.start()
+    settled(client)
     note = tmp_path / "rocket-club.md"
     note.write_text("# Rocket club\n\nThe rocket club meets on Thursdays in room 12.\n", "utf-8")
     outside = []
