@@ -65,9 +65,13 @@ def pick_collection(collections: Sequence[Collection], words: Words, *, key: str
 
 
 def show_notices(notices: Sequence[str]) -> None:
-    """Show what the server wants its users to know."""
-    for notice in notices:
-        st.info(plain_markdown(notice, 600), icon=":material/info:")
+    """Show what the server wants its users to know: one line that opens."""
+    if not notices:
+        return
+    first = clip(notices[0].partition(": ")[0], 90)
+    with st.expander(plain_markdown(first, 100), icon=":material/info:"):
+        for notice in notices:
+            st.caption(plain_markdown(notice, 600))
 
 
 def source_button(

@@ -204,6 +204,7 @@ def _show_sources(reply: Reply, at: int, words: Words) -> None:
 
 def _made_by(reply: Reply, words: Words) -> str:
     models, seconds = reply.models or {}, seconds_text(reply.timings or {})
+    # Quoted words are nobody's but the documents'; a refusal was not the model's either.
     told = [
         words(key, model=models[role])
         for role, key in (
@@ -211,6 +212,6 @@ def _made_by(reply: Reply, words: Words) -> str:
             ("embedding", "searched_by"),
             ("reranker", "reranked_by"),
         )
-        if models.get(role)
+        if models.get(role) and (role != "chat" or reply.mode == "generated")
     ]
     return " · ".join([*told, *([words("took", seconds=seconds)] if seconds else [])])
