@@ -229,6 +229,7 @@ def _beats(
         embed_query=embed_query,
         count_tokens=engine.count_tokens,
         context_length=engine.context_length,
+        check_chat=lambda model: check_chat(engine.library, model),
         embedding_model=embedder.model,
         chat=chat_of(engine) if models.chat else None,
         chat_model=models.chat,
@@ -259,6 +260,20 @@ def chat_of(engine: Engine) -> Callable[[Sequence[Message], int, str], Iterator[
                 close()
 
     return chat
+
+
+def check_chat(library: Library, model: str) -> None:
+    """Refuse a model that cannot answer, before anything is searched.
+
+    Raises:
+        ModelNotFoundError: it is not installed.
+        CapabilityError: it cannot chat.
+    """
+    from engine.errors import CapabilityError
+
+    entry = library.find(model)
+    if "completion" not in entry.capabilities:
+        raise CapabilityError(model, "chat")
 
 
 def all_documents(kb: KnowledgeBase, collection: str) -> list[Document]:

@@ -115,13 +115,15 @@ def choose_chat(
     if is_installed(best, entries):
         return Pick(best, "installed")
     room = max(machine.vram_bytes, machine.memory_bytes) // 2
+    # A copy of the starter, or one made from it, is the starter under another name.
+    starters = {entry.model_digest for entry in entries if _same(entry.name, STARTER_CHAT)}
     here = [
         entry
         for entry in entries
         if "completion" in entry.capabilities
         and entry.is_readable
         and entry.size_bytes <= room
-        and entry.name != STARTER_CHAT
+        and entry.model_digest not in starters
     ]
     if here:
         return Pick(max(here, key=lambda entry: entry.size_bytes).name, "installed")

@@ -69,6 +69,9 @@ class Engine:
                 the first event. RuntimeFailedError also later.
         """
         entry = self._find(request.model)
+        if not request.messages and request.keep_alive_s == 0:
+            yield self._unload_only(entry)
+            return
         if "completion" not in entry.capabilities:
             raise CapabilityError(f'"{request.model}"', "chat")
         keep_alive_s = self._keep_alive(request.keep_alive_s)
@@ -97,6 +100,9 @@ class Engine:
             as `chat`.
         """
         entry = self._find(request.model)
+        if not request.prompt and request.keep_alive_s == 0:
+            yield self._unload_only(entry)
+            return
         if "completion" not in entry.capabilities:
             raise CapabilityError(f'"{request.model}"', "generate")
         if request.is_raw and (request.system or request.context):
@@ -195,12 +201,13 @@ class Engine:
     def _keep_alive(self, asked_s: float | None) -> float:
         return self.settings.keep_alive_s if asked_s is None else asked_s
 
+    def _unload_only(self, entry: ModelEntry) -> Final:
+        self._pool.expire(entry.model_digest)
+        return Final("unload")
+
     def _load_only(
         self, entry: ModelEntry, given: Mapping[str, object] | None, keep_alive_s: float
     ) -> Final:
-        if keep_alive_s == 0:
-            self._pool.expire(entry.model_digest)
-            return Final("unload")
         began_ns = time.monotonic_ns()
         options = merge_options(merge_options(Options(), entry.params), given)
         with self._use_chat(entry, options, keep_alive_s):
@@ -220,9 +227,13 @@ class Engine:
         from engine.runtime.stream import TextStream
         from engine.runtime.worker import Generation
 
+        # llama.cpp itself takes -1 for off, and reserves memory for whatever is asked.
+        n_back = options.repeat_last_n if options.repeat_last_n >= 0 else runner.n_ctx
+        n_back = min(n_back, runner.n_ctx)
+        options = replace(options, repeat_last_n=n_back)
         sampler = Sampler(runner.model, options, grammar=grammar)
-        if options.repeat_last_n:
-            sampler.accept_prompt(tokens[-abs(options.repeat_last_n) :])
+        if n_back:
+            sampler.accept_prompt(tokens[-n_back:])
         cap = _TIMES_CTX * runner.n_ctx
         wanted = options.num_predict if 0 <= options.num_predict <= cap else cap
         work = Generation(
@@ -267,6 +278,8 @@ class Engine:
 
     def _encode_text(self, runner: EmbedRunner, text: str, is_truncating: bool) -> list[int]:
         tokens = runner.model.tokenize(text, add_special=True, parse_special=False)
+        if not tokens:
+            raise RequestError("the input is empty: this model makes no token of it")
         if len(tokens) <= runner.n_ctx:
             return tokens
         if not is_truncating:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engine.errors import PromptTooLongError
+from engine.errors import ChatTemplateError, PromptTooLongError
 from engine.types import Message
 
 # A model needs room for at least a few tokens of answer.
@@ -34,9 +34,11 @@ def fit(
 ) -> list[int]:
     """Encode a conversation, dropping its oldest turns until it fits.
 
-    System messages and the last message always stay. Whole turns are dropped, never parts.
+    System messages and the last message always stay. Whole turns are dropped, never parts. A
+    template that refuses what is left (an answer without its question) only loses another turn.
 
     Raises:
+        ChatTemplateError: the template refuses the conversation.
         PromptTooLongError: even the last message does not fit; says by how much.
     """
     room = n_ctx - MIN_ANSWER_TOKENS
@@ -47,5 +49,9 @@ def fit(
         if oldest is None or not is_truncating:
             raise PromptTooLongError(len(tokens), room)
         del kept[oldest]
-        tokens = encode(kept)
+        try:
+            tokens = encode(kept)
+        except ChatTemplateError:
+            if not any(one.role != "system" for one in kept[:-1]):
+                raise
     return tokens

@@ -24,7 +24,9 @@ def rules_of(root: Path) -> IgnoreRules:
     return IgnoreRules(lines)
 
 
-def list_files(root: Path, is_wanted: Callable[[str], bool]) -> tuple[dict[str, Seen], list[str]]:
+def list_files(
+    root: Path, is_wanted: Callable[[str], bool], *, has_empty: bool = False
+) -> tuple[dict[str, Seen], list[str]]:
     """List the files to keep indexed, by path relative to the folder.
 
     Links to folders are not followed (what they lead to is either listed already or outside), and
@@ -32,6 +34,7 @@ def list_files(root: Path, is_wanted: Callable[[str], bool]) -> tuple[dict[str, 
 
     Args:
         is_wanted: tells by its name whether a file is worth reading.
+        has_empty: lists files without a byte too; otherwise they are taken for unfinished.
 
     Returns:
         The files, and the paths that could not be looked at.
@@ -50,7 +53,7 @@ def list_files(root: Path, is_wanted: Callable[[str], bool]) -> tuple[dict[str, 
         except OSError:
             unreadable.append(relative)
             continue
-        if stat.st_size:
+        if stat.st_size or has_empty:
             found[relative] = Seen(stat.st_size, stat.st_mtime_ns)
     return found, unreadable
 

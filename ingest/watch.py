@@ -70,9 +70,10 @@ class Watcher:
 
         if not self.folder.is_dir():
             self.state = "missing"
-            self._reported = None
             self._stop.wait(min(_RECONCILE_S, 5 * self._pace.stable_s))
             return
+        if self.state == "missing":
+            self._reported = None  # reported anew, also if it came back empty
         self.state = "watching"
         quiet_s, is_first = 0.0, True
         for changes in watch(

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from app.models import ModelUnavailableError
 from app.query.errors import (
     EmptyQuestionError,
+    NoRoomError,
     QueryError,
     QuestionTooLongError,
     RerankerError,
@@ -51,6 +52,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (LibraryLockedError, 503),
     (EmptyQuestionError, 400),
     (QuestionTooLongError, 400),
+    (NoRoomError, 400),
     (RerankerError, 503),
     (ModelUnavailableError, 503),
 )

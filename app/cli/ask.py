@@ -140,5 +140,17 @@ def _finish(answer: AnswerOut, streamed: str) -> None:
     for one in answer.citations:
         print(f"[{one.n}] {place(one.path, one.page, one.start, one.end)}")
         print(f"    {shorten(one.text)}")
-    if answer.refused:
-        note("the documents do not answer this")
+    starters = _starters_of(answer)
+    if starters:
+        note(f"note: with {starters}; `quire status` tells what that means and how to do better")
+
+
+def _starters_of(answer: AnswerOut) -> str:
+    """Name the starter models that an answer rests on."""
+    from app.models import STARTER_CHAT, STARTER_EMBEDDING
+
+    starters = {"chat": STARTER_CHAT, "embedding": STARTER_EMBEDDING}
+    names = [name for kind, name in starters.items() if answer.models.get(kind) == name]
+    if not names:
+        return ""
+    return f"the starter model{'s' if len(names) > 1 else ''} {' and '.join(names)}"

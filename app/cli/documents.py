@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.session import client_of, note, settings_of, summary_of, warn_of
+from app.cli.session import client_of, counted, note, settings_of, summary_of, warn_of
 
 if TYPE_CHECKING:
-    from app.api.wire import JobOut, StatusOut
+    from app.api.wire import JobOut, StatusOut, WatchedOut
     from app.client import Client
 
 BATCH_FILES = 64
@@ -57,16 +57,14 @@ def watch(
         note(f"error: {folder}: not a folder")
         raise typer.Exit(1)
     with client_of() as client:
+        told = {job.id for job in _finished(client)}
         body = {"folder": str(folder.resolve()), "collection": collection}
         watched = client.post("/kb/watched", body, WatchedOut)
         if not client.is_private:
-            print(
-                f"the running server watches {watched.folder} until it ends; to keep it, start "
-                f"the server with QUIRE_WATCH={watched.folder}"
-            )
+            print(_until_it_ends(watched))
             return
-        note(f"watching {watched.folder} into {collection!r}; Ctrl-C ends")
-        _follow(client)
+        note(f"watching {watched.folder} into {watched.collection!r}; Ctrl-C ends")
+        follow(client, told)
 
 
 def status(as_json: JsonOption = False) -> None:
@@ -76,7 +74,8 @@ def status(as_json: JsonOption = False) -> None:
 
     settings = settings_of()
     if not (settings.home / "kb.sqlite3").is_file() and not find_server(settings, "knowledge"):
-        print(f"no library yet in {settings.home}; `quire up` makes one, so does `quire ingest`")
+        text = f"no library yet in {settings.home}; `quire up` makes one, so does `quire ingest`"
+        print(_nothing_yet(settings.home, text).model_dump_json() if as_json else text)
         return
     with client_of() as client:
         found = client.get("/kb/status", StatusOut)
@@ -106,7 +105,7 @@ def reindex(
         jobs = wait_for_jobs(client, started(), sum(counts.get(name, 0) for name in wanted))
     for job in jobs:
         warn_of(job)
-        print(f"{job.collection}: {job.state}, {job.n_done} documents")
+        print(f"{job.collection}: {job.state}, {counted(job.n_done, 'document')}")
     if any(job.errors or job.state == "failed" for job in jobs):
         raise typer.Exit(1)
 
@@ -129,10 +128,12 @@ def files_below(paths: Sequence[Path]) -> list[Path]:
         if root.is_file():
             found[root] = None
             continue
-        names, unreadable = list_files(root, lambda _: True)
-        for name in names:
+        names, unreadable = list_files(root, lambda _: True, has_empty=True)
+        for name, seen in names.items():
             suffix = Path(name).suffix.casefold()
-            if suffix in SUFFIXES:
+            if suffix in SUFFIXES and not seen.size_bytes:
+                note(f"left out: {root / name} is empty")
+            elif suffix in SUFFIXES:
                 found[root / name] = None
             else:
                 left_out[suffix] = left_out.get(suffix, 0) + 1
@@ -158,6 +159,24 @@ def batches(files: Sequence[tuple[Path, int]]) -> Iterator[list[Path]]:
         yield batch
 
 
+def follow(client: Client, told: set[str]) -> None:
+    """Say when something was indexed, until interrupted.
+
+    Args:
+        told: ids of jobs that ended before.
+    """
+    import time
+
+    while True:
+        for job in _finished(client):
+            if job.id not in told:
+                told.add(job.id)
+                warn_of(job)
+                if job.n_stored or job.errors:
+                    note(summary_of(job))
+        time.sleep(1.0)
+
+
 def _sent(client: Client, files: Sequence[Path], collection: str) -> Iterator[tuple[str, int]]:
     sized = [(path, path.stat().st_size) for path in files]
     for batch in batches(sized):
@@ -177,21 +196,41 @@ def _together(jobs: Sequence[JobOut]) -> JobOut:
     )
 
 
-def _follow(client: Client) -> None:
-    """Say when something was indexed, until interrupted."""
-    import time
-
+def _finished(client: Client) -> list[JobOut]:
+    """List the jobs that have ended, oldest first."""
     from app.api.wire import JobsOut
 
-    told: set[str] = set()
-    while True:
-        for job in reversed(client.get("/kb/jobs", JobsOut).jobs):
-            if job.state in {"done", "failed"} and job.id not in told:
-                told.add(job.id)
-                warn_of(job)
-                if job.n_stored or job.errors:
-                    note(summary_of(job))
-        time.sleep(1.0)
+    jobs = client.get("/kb/jobs", JobsOut).jobs
+    return [job for job in reversed(jobs) if job.state in {"done", "failed"}]
+
+
+def _until_it_ends(watched: WatchedOut) -> str:
+    text = f"the running server watches {watched.folder} into {watched.collection!r} until it ends"
+    if watched.collection != "default":
+        return f"{text}; run this again when it starts anew"
+    return f"{text}; to keep it, start the server with QUIRE_WATCH={watched.folder}"
+
+
+def _nothing_yet(home: Path, text: str) -> StatusOut:
+    """Describe a data directory that nothing has been put into."""
+    import os
+
+    from app.api.wire import StatusOut
+    from app.version import VERSION
+
+    return StatusOut(
+        version=VERSION,
+        ready=False,
+        mode="full",
+        home=str(home),
+        pid=os.getpid(),
+        uptime_s=0.0,
+        notices=[text],
+    )
+
+
+def _amount(n_documents: int, n_chunks: int) -> str:
+    return f"{counted(n_documents, 'document')}, {counted(n_chunks, 'passage')}"
 
 
 def _describe(found: StatusOut, where: str) -> str:
@@ -202,9 +241,9 @@ def _describe(found: StatusOut, where: str) -> str:
         lines.append(f"embedding model: {embedding.name} ({embedding.n_dimensions} dimensions)")
         if found.models.reranker is not None:
             lines.append(f"reranker: {found.models.reranker.name}")
-    lines.append(f"{found.n_documents} documents, {found.n_chunks} passages")
+    lines.append(_amount(found.n_documents, found.n_chunks))
     lines += [
-        f"  {one.name}: {one.n_documents} documents, {one.n_chunks} passages ({one.model})"
+        f"  {one.name}: {_amount(one.n_documents, one.n_chunks)} ({one.model})"
         for one in found.collections
     ]
     if found.jobs.queued or found.jobs.running:

@@ -48,4 +48,9 @@ def summary_of(job: JobOut) -> str:
     parts = [f"{job.n_stored} stored", f"{job.n_skipped} already known"]
     if n_failed:
         parts.append(f"{n_failed} failed")
-    return f"{job.n_files} files: {', '.join(parts)}"
+    return f"{counted(job.n_files, 'file')}: {', '.join(parts)}"
+
+
+def counted(n: int, noun: str) -> str:
+    """Word a number of things."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from app.query import sentences
 from app.query.beats import Beats
-from app.query.errors import EmptyQuestionError, QuestionTooLongError
+from app.query.errors import EmptyQuestionError, NoRoomError, QuestionTooLongError
 from app.query.extract import extract
 from app.query.pack import pack
 from app.query.prompt import messages_for, refusal, says_not_found, tag_of
@@ -127,6 +127,8 @@ def answer(beats: Beats, ask: Ask) -> Iterator[AnswerEvent]:
         QuestionTooLongError: too much was asked.
     """
     check(beats, ask)
+    if ask.model and beats.chat is not None:
+        beats.check_chat(ask.model)
     return _events(_Run(beats, ask))
 
 
@@ -159,6 +161,8 @@ def _events(run: _Run) -> Iterator[AnswerEvent]:
         history = _recent(run)
         room = _room(run, history)
         passages = tuple(pack(hits[: ask.top_k], beats.text, run.count, room))
+    if hits and not passages:
+        raise NoRoomError(run.model, beats.context_length(run.model))
     yield Found(passages)
     material = _Material(rewritten, history, passages)
     if not passages or confidence < (BAR if rewritten.by == "none" else FOLLOW_UP_BAR):

@@ -28,6 +28,7 @@ class Beats:
     embed_query: Callable[[str], Vectors]  # prefix included → (1, n_dimensions)
     count_tokens: Callable[[str, Sequence[str]], list[int]]  # (chat model, texts)
     context_length: Callable[[str], int]  # chat model → tokens that it will really have
+    check_chat: Callable[[str], object]  # raises if a model is unknown or cannot chat
     embedding_model: str
     chat: Chat | None = None  # None: every answer is extractive
     chat_model: str = ""

@@ -3,6 +3,7 @@
 QueryError
 ├── EmptyQuestionError       nothing was asked
 ├── QuestionTooLongError     longer than any model here can read
+├── NoRoomError              the chat model can read no passage beside the question
 └── RerankerError            the configured reranker does not load
 """
 
@@ -27,6 +28,17 @@ class QuestionTooLongError(QueryError):
         super().__init__(
             f"the question has {n_characters:,} characters, the limit is {limit:,}: "
             "shorten it, or put the long text into a document and ask about that"
+        )
+
+
+class NoRoomError(QueryError):
+    """The chat model's context holds no passage beside the question and the answer."""
+
+    def __init__(self, model: str, n_context: int) -> None:
+        super().__init__(
+            f"the context of {model} has {n_context:,} tokens, too few for a passage beside the "
+            "question and the answer: ask more shortly, raise OLLAMA_CONTEXT_LENGTH, or take "
+            "another chat model"
         )
 
 

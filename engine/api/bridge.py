@@ -177,7 +177,11 @@ class Bridge:
     def _take(self, start: Callable[[], Future[T]]) -> Future[T]:
         if not self._room.acquire(blocking=False):
             raise BusyError
-        future = start()
+        try:
+            future = start()
+        except BaseException:
+            self._room.release()
+            raise
         future.add_done_callback(lambda _: self._room.release())
         return future
 

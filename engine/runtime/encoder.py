@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.errors import RequestError
+from engine.errors import RequestError, RuntimeFailedError
 from engine.runtime.gate import Gate
 from engine.runtime.llama import Batch, Context, Model
 from engine.types import Priority, Vectors
@@ -56,16 +56,21 @@ class Encoder:
         self._context, self._gate = context, gate
         self._batch = Batch(context.n_batch)
         self._one_at_a_time = threading.Lock()
+        self._is_stopped = False
 
     def embed(self, texts: Sequence[Sequence[int]], priority: Priority) -> Vectors:
-        """Embed tokenized texts.
+        """Embed tokenized texts, none of them empty.
 
         Shapes:
             result: (n_texts, n_dimensions) float32, rows of length 1.
+        Raises:
+            RuntimeFailedError: the model is being unloaded, or llama.cpp refuses.
         """
         found = np.zeros((len(texts), self.model.n_dimensions), dtype=np.float32)
         for group in pack([len(text) for text in texts], STEP_TOKENS, MAX_SEQUENCES):
             with self._gate.hold(priority), self._one_at_a_time:
+                if self._is_stopped:
+                    raise RuntimeFailedError("the model is being unloaded")
                 self._embed_group(group, texts, found)
         return normalise(found)
 
@@ -81,7 +86,12 @@ class Encoder:
         for sequence, at in enumerate(group):
             found[at] = self._context.embedding(sequence)
 
+    def stop(self) -> None:
+        """Let no further step begin."""
+        self._is_stopped = True
+
     def close(self) -> None:
         """Free the batch; waits for the step that runs."""
+        self.stop()
         with self._one_at_a_time:
             self._batch.close()

@@ -23,7 +23,7 @@ from engine.types import Options, Vectors
 
 POOLING_NONE, POOLING_RANK = 0, 4  # llama_pooling_type
 _NO_POOLING_SAID = -1
-_LEVEL_WARNING, _LEVEL_ERROR = 2, 3  # ggml_log_level
+_LEVEL_WARNING, _LEVEL_ERROR = 3, 4  # ggml_log_level
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
@@ -376,7 +376,11 @@ class Sampler:
         self._candidates = np.zeros(size, dtype=_CANDIDATE)
 
     def sample(self, context: Context, index: int) -> int:
-        """Draw the next token from one batch row and remember it for penalties and grammar."""
+        """Draw the next token from one batch row and remember it for penalties and grammar.
+
+        Raises:
+            RuntimeFailedError: the grammar allows no token, or the options leave none that it does.
+        """
         if self._grammar is None:
             return int(native.llama_sampler_sample(self._chain, context.pointer, index))
         self._candidates["id"] = np.arange(self._n_vocab)
@@ -388,10 +392,17 @@ class Sampler:
             sorted=False,
         )
         native.llama_sampler_apply(self._grammar, ctypes.byref(array))
-        if not np.isfinite(self._candidates["logit"]).any():
+        is_allowed = np.isfinite(self._candidates["logit"])  # a copy: the chain sorts in place
+        if not is_allowed.any():
             raise RuntimeFailedError("the grammar allows no further token")
         native.llama_sampler_apply(self._chain, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
+        token = int(array.data[array.selected].id) if array.selected >= 0 else -1
+        if token < 0 or not is_allowed[token]:
+            # llama.cpp ends the process when a grammar is given a token that it forbids.
+            raise RuntimeFailedError(
+                "the sampling options leave no token that the grammar allows; check "
+                "repeat_penalty, top_p, min_p and typical_p"
+            )
         native.llama_sampler_accept(self._chain, token)
         if not self._is_end(token):
             # A grammar that is complete has nothing to accept after the end.

@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 WAIT_FOR_ROOM_S = 300.0
 TICK_S = 30.0
+CLOSE_WAIT_S = 5.0  # longest time that closing waits for those who still use a model
+FOREVER_S = 100 * 365 * 86400.0  # a longer keep_alive is none; no calendar reaches further anyway
 
 
 class Runner(Protocol):
@@ -26,8 +28,11 @@ class Runner(Protocol):
     n_ctx: int
     size_bytes: int
 
+    def stop(self) -> None:
+        """End what runs with an error; the memory stays until `close`."""
+
     def close(self) -> None:
-        """Free everything."""
+        """Free everything; nobody uses it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,15 @@ class Pool:
         Raises:
             BusyError: no room came free in time.
         """
-        loaded = self._claim(key)
+        if not keep_alive_s <= FOREVER_S:
+            keep_alive_s = -1.0
+        loaded = self._claim(key, keep_alive_s)
         if loaded is None:
             with self._loading:
-                loaded = self._claim(key)
+                loaded = self._claim(key, keep_alive_s)
                 if loaded is None:
                     self._make_room()
-                    loaded = self._add(key, entry, load())
-        loaded.keep_alive_s = keep_alive_s
+                    loaded = self._add(key, _Loaded(entry, load(), 1, keep_alive_s))
         try:
             yield loaded.runner
         finally:
@@ -110,29 +116,39 @@ class Pool:
         self._drop_expired()
 
     def close(self) -> None:
-        """Unload everything, also what is in use."""
+        """Unload everything; who still uses a model gets an error, the last of them frees it."""
         with self._changed:
             self._is_closed = True
-            gone, self._loaded = list(self._loaded.values()), {}
+            for loaded in self._loaded.values():
+                loaded.keep_alive_s = 0.0
+                loaded.runner.stop()
             self._changed.notify_all()
-        for loaded in gone:
-            loaded.runner.close()
+        self._drop_expired()
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._loaded, CLOSE_WAIT_S):
+                _log.warning("models still in use count=%s", len(self._loaded))
         self._keeper.join(timeout=5)
 
-    def _claim(self, key: Key) -> _Loaded | None:
+    def _claim(self, key: Key, keep_alive_s: float) -> _Loaded | None:
         with self._changed:
             if self._is_closed:
                 raise BusyError
             loaded = self._loaded.get(key)
             if loaded is not None:
                 loaded.n_users += 1
+                loaded.keep_alive_s = keep_alive_s
             return loaded
 
-    def _add(self, key: Key, entry: ModelEntry, runner: Runner) -> _Loaded:
+    def _add(self, key: Key, loaded: _Loaded) -> _Loaded:
         with self._changed:
-            loaded = self._loaded[key] = _Loaded(entry, runner, n_users=1)
+            is_late = self._is_closed
+            if not is_late:
+                self._loaded[key] = loaded
             self._changed.notify_all()
-        _log.info("model loaded name=%s kind=%s", entry.name, key.kind)
+        if is_late:
+            loaded.runner.close()
+            raise BusyError
+        _log.info("model loaded name=%s kind=%s", loaded.entry.name, key.kind)
         return loaded
 
     def _release(self, key: Key, loaded: _Loaded) -> None:
@@ -147,6 +163,8 @@ class Pool:
         deadline_s = time.monotonic() + WAIT_FOR_ROOM_S
         while True:
             with self._changed:
+                if self._is_closed:
+                    raise BusyError
                 if len(self._loaded) < self._max_loaded:
                     return
                 idle = [

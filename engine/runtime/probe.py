@@ -22,6 +22,7 @@ from engine.errors import LoadError
 _log = logging.getLogger(__name__)
 
 TIMEOUT_S = 300.0
+_CUT_SHORT = (-int(signal.SIGKILL), -int(signal.SIGALRM))  # no memory; no answer in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Prober:
         )
 
     def _try(self, path: Path, *, is_embedding: bool, num_gpu: int) -> str:
+        is_cut_short = False
         for name, has_extra_buffers in (("fast", True), ("safe", False)):
             arguments = [
                 str(path),
@@ -81,6 +83,12 @@ class Prober:
             if status == 3:  # refused in order, with a reason: not a crash
                 raise LoadError(said)
             _log.warning("model probe failed file=%s way=%s status=%s", path.name, name, status)
+            is_cut_short = is_cut_short or status in _CUT_SHORT
+        if is_cut_short:  # says something about this moment, not about the file: not remembered
+            raise LoadError(
+                f"{path.name}: the model's trial in a child process was cut short; the machine has "
+                "too little memory or time for it now"
+            )
         return "refused"
 
     def _read(self) -> dict[str, str]:

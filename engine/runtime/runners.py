@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import LoadError
 from engine.runtime.encoder import STEP_TOKENS, Encoder
 from engine.runtime.gate import Gate
-from engine.runtime.llama import POOLING_NONE, Context, Model
+from engine.runtime.llama import POOLING_NONE, POOLING_RANK, Context, Model
 from engine.runtime.worker import Worker
 from engine.types import Options, Priority, Vectors
 
+_log = logging.getLogger(__name__)
+
 DEFAULT_CTX = 4096  # tokens per request where nothing else is said
 MIN_CTX = 4
+MAX_THREADS_PER_CORE = 4  # more never help; thousands crash llama.cpp and with it the process
 _MEAN_POOLING = 1
 
 
@@ -43,8 +48,14 @@ def choose_ctx(wanted: int, default: int, n_ctx_train: int) -> int:
 
 
 def choose_threads(wanted: int, n_cores: int) -> int:
-    """Decide the threads: what is asked, else one per core."""
-    return wanted if wanted > 0 else max(1, n_cores)
+    """Decide the threads: what is asked within reason, else one per core."""
+    n_cores = max(1, n_cores)
+    return min(wanted, MAX_THREADS_PER_CORE * n_cores) if wanted > 0 else n_cores
+
+
+def choose_batch(wanted: int, n_ctx: int, n_slots: int) -> int:
+    """Decide the tokens of one step: what is asked, at least one a slot so that none starves."""
+    return max(32, n_slots, min(wanted, n_ctx * n_slots))
 
 
 def physical_cores() -> int:
@@ -72,7 +83,7 @@ class ChatRunner:
                 self.model,
                 n_ctx=plan.n_ctx,
                 n_sequences=plan.n_slots,
-                n_batch=max(32, min(plan.options.num_batch, plan.n_ctx * plan.n_slots)),
+                n_batch=choose_batch(plan.options.num_batch, plan.n_ctx, plan.n_slots),
                 n_threads=choose_threads(plan.options.num_thread, physical_cores()),
             )
         except BaseException:
@@ -89,9 +100,15 @@ class ChatRunner:
         cache = self.model.cache_bytes_per_token() * plan.n_ctx * plan.n_slots
         self.size_bytes = self.model.size_bytes + cache
 
+    def stop(self) -> None:
+        """End what runs with an error."""
+        self.worker.stop()
+
     def close(self) -> None:
         """Stop the worker and free everything."""
-        self.worker.close()
+        if not self.worker.close():
+            _log.error("model not freed reason=its step does not end")
+            return
         self._context.close()
         self.model.close()
 
@@ -110,6 +127,10 @@ class EmbedRunner:
         except BaseException:
             self.model.close()
             raise
+        if self._context.pooling == POOLING_RANK:  # one score a text: there is no vector to read
+            self._context.close()
+            self.model.close()
+            raise LoadError(f"{plan.path.name}: a reranker gives scores and cannot embed")
         self.encoder = Encoder(self.model, self._context, n_ctx=plan.n_ctx, gate=gate)
         self.size_bytes = self.model.size_bytes
 
@@ -128,6 +149,10 @@ class EmbedRunner:
     def embed(self, texts: Sequence[Sequence[int]], priority: Priority) -> Vectors:
         """Embed tokenized texts: (n_texts, n_dimensions)."""
         return self.encoder.embed(texts, priority)
+
+    def stop(self) -> None:
+        """End what runs with an error."""
+        self.encoder.stop()
 
     def close(self) -> None:
         """Free everything."""

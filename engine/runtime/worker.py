@@ -10,7 +10,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.errors import BusyError, CancelledError, EngineError, RuntimeFailedError
+from engine.errors import (
+    BusyError,
+    CancelledError,
+    EngineError,
+    RequestError,
+    RuntimeFailedError,
+)
 from engine.runtime.gate import Gate
 from engine.runtime.llama import Batch, Context, Model, Sampler
 from engine.runtime.scheduler import Row, Waiting, choose_slot, plan
@@ -22,6 +28,7 @@ _log = logging.getLogger(__name__)
 EVENT_TIMEOUT_S = 600.0  # longest silence of the worker before a caller gives up
 SIGN_OF_LIFE_S = 0.2  # a silent stream yields an empty piece so often: the moment to close it
 IDLE_WAIT_S = 5.0
+CLOSE_WAIT_S = 60.0  # longest step that an unload waits for
 
 
 @dataclass(slots=True, eq=False)
@@ -83,21 +90,32 @@ class Worker:
         self._thread.start()
 
     def submit(self, work: Generation) -> None:
-        """Queue a generation.
+        """Queue a generation; its sampler is closed here, also when it is refused.
 
         Raises:
+            RequestError: the prompt has no token.
             BusyError: too many wait already.
         """
+        refusal: EngineError | None = None
         with self._changed:
-            if self._is_closing or len(self._queue) >= self._max_queue:
-                raise BusyError
-            self._queue.append(work)
-            self._changed.notify()
+            if not work.prompt:
+                refusal = RequestError("the prompt is empty: the template makes no token of it")
+            elif self._is_closing or len(self._queue) >= self._max_queue:
+                refusal = BusyError()
+            else:
+                self._queue.append(work)
+                self._changed.notify()
+        if refusal is not None:
+            work.sampler.close()
+            raise refusal
 
     def cancel(self, work: Generation) -> None:
-        """End a generation; its slot is free at the next step."""
+        """End a generation; its place in the queue is free at once, its slot at the next step."""
         work.cancelled.set()
         with self._changed:
+            if work in self._queue:
+                self._queue.remove(work)
+                self._refuse(work, CancelledError())
             self._changed.notify()
 
     def stream(self, work: Generation) -> Iterator[Event]:
@@ -128,24 +146,37 @@ class Worker:
         finally:
             self.cancel(work)
 
-    def close(self) -> None:
-        """Stop the thread; what still runs ends with an error. The context is free after."""
+    def stop(self) -> None:
+        """Let the thread end after its step; what still runs ends with an error."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
-        self._thread.join(timeout=60)
+
+    def close(self) -> bool:
+        """Stop and wait for the thread; False if its step does not end: free nothing then."""
+        self.stop()
+        self._thread.join(timeout=CLOSE_WAIT_S)
+        if self._thread.is_alive():
+            return False
         self._batch.close()
+        return True
 
     def _run(self) -> None:
         while self._await_work():
-            self._seat_waiting()
-            rows = self._plan()
-            if rows:
-                self._step(rows)
-        for slot in self._slots:
-            self._fail(slot, RuntimeFailedError("the model is being unloaded"))
-        for work in self._queue:
-            work.events.put(RuntimeFailedError("the model is being unloaded"))
+            try:
+                self._seat_waiting()
+                rows = self._plan()
+                if rows:
+                    self._step(rows)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+                # Without its thread every later request would wait in vain.
+                _log.exception("worker step failed")
+                self._fail_all(RuntimeFailedError(f"the computation failed: {error!r}"))
+        unloaded = RuntimeFailedError("the model is being unloaded")
+        self._fail_all(unloaded)
+        with self._changed:
+            while self._queue:
+                self._refuse(self._queue.popleft(), unloaded)
 
     def _await_work(self) -> bool:
         with self._changed:
@@ -164,21 +195,20 @@ class Worker:
                     return
                 work = self._queue.popleft()
             if work.cancelled.is_set():
-                work.events.put(CancelledError())
-                work.sampler.close()
+                self._refuse(work, CancelledError())
                 continue
             seat = choose_slot(work.prompt, free)
             if seat is not None:
                 self._seat(self._slots[seat.slot], work, seat.n_reused)
 
     def _seat(self, slot: _Slot, work: Generation, n_reused: int) -> None:
+        slot.work = work
         if not self._context.forget(slot.number, n_reused):
             # Some memories (recurrent ones) can only be dropped whole.
             self._context.forget(slot.number)
             n_reused = 0
         slot.cached = slot.cached[:n_reused]
         slot.pending = list(work.prompt[n_reused:])
-        slot.work = work
         work.n_reused = n_reused
 
     def _plan(self) -> list[Row]:
@@ -266,6 +296,14 @@ class Worker:
             )
         )
         self._leave(slot)
+
+    def _fail_all(self, error: EngineError) -> None:
+        for slot in self._slots:
+            self._fail(slot, error)
+
+    def _refuse(self, work: Generation, error: EngineError) -> None:
+        work.events.put(error)
+        work.sampler.close()
 
     def _fail(self, slot: _Slot, error: EngineError) -> None:
         if slot.work is None:

@@ -170,8 +170,9 @@ def _missing_magic(data: bytes, suffix: str) -> Exception:
             f".{suffix} is an old Office format; convert it first, e.g. "
             f"`soffice --headless --convert-to {better} FILE` (LibreOffice)"
         )
+    start = repr(data[:8])[2:-1]  # control characters and bytes beyond ASCII escaped
     return BrokenFileError(
-        f"not a .{suffix} file: it starts with {data[:8]!r}; it may be damaged or cut off"
+        f"not a .{suffix} file: it starts with “{start}”; it may be damaged or cut off"
     )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.documents import batches, files_below
+from app.api.wire import StatusOut
+from app.cli.documents import batches, files_below, follow
 from app.server import bind
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +110,14 @@ def test_status_of_nothing_makes_nothing(env, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_status_of_nothing_is_json_for_programs(env, tmp_path):
+    done = quire(env, "status", "--json", QUIRE_HOME=str(tmp_path / "none"))
+
+    told = StatusOut.model_validate_json(done.stdout)
+    assert (told.ready, told.n_documents, told.home) == (False, 0, str(tmp_path / "none"))
+    assert "no library yet" in told.notices[0]
+
+
 def test_documents_go_in_and_are_found_without_a_server(env, tmp_path):
     (tmp_path / "light.txt").write_text("The lighthouse of Brumly was built in 1871 by Ada Finch.")
     (tmp_path / "bad.pdf").write_bytes(b"\x00\x01")
@@ -117,6 +126,7 @@ def test_documents_go_in_and_are_found_without_a_server(env, tmp_path):
     first = quire(env, "ingest", str(tmp_path))
     again = quire(env, "ingest", str(tmp_path / "light.txt"))
     found = quire(env, "search", "lighthouse")
+    asked = quire(env, "ask", "Who built the lighthouse of Brumly?")
 
     assert first.returncode == 1
     assert "1 stored" in first.stdout
@@ -124,6 +134,8 @@ def test_documents_go_in_and_are_found_without_a_server(env, tmp_path):
     assert ".xyz" in first.stderr
     assert (again.returncode, "1 already known" in again.stdout) == (0, True)
     assert "light.txt, characters 0-" in found.stdout
+    assert "Ada Finch" in asked.stdout
+    assert "with the starter models smollm2:135m and all-minilm:latest" in asked.stderr
 
 
 def test_models_are_listed_run_shown(env):
@@ -178,11 +190,14 @@ def test_a_server_is_used_named_and_ends_cleanly(env, serving, tmp_path):
     status = quire(env, "status")
     same_port = quire(env, "serve", QUIRE_HOME=str(tmp_path))
     same_home = quire(env, "serve", QUIRE_PORT=str(free_port()))
+    watching = [quire(env, "watch", str(tmp_path), "-c", name) for name in ("default", "notes")]
     page = httpx.get(f"{url}/", headers={"Accept": "text/html"}, trust_env=False)
     doctor = quire(env, "doctor")
     process.send_signal(signal.SIGTERM)
 
     assert url in status.stdout
+    assert f"with QUIRE_WATCH={tmp_path}" in watching[0].stdout
+    assert "run this again" in watching[1].stdout
     assert same_port.returncode == 1
     assert f"another Quire (pid {process.pid}" in same_port.stderr
     assert same_home.returncode == 1
@@ -226,3 +241,37 @@ def test_folders_give_what_can_be_read_hidden_files_stay_out(tmp_path):
         path.write_text("x")
 
     assert [path.name for path in files_below([tmp_path])] == ["a.txt", "b.md"]
+
+
+def test_empty_files_of_a_folder_are_named(tmp_path, capsys):
+    (tmp_path / "full.txt").write_text("x")
+    (tmp_path / "empty.txt").touch()
+
+    assert [path.name for path in files_below([tmp_path])] == ["full.txt"]
+    assert f"left out: {tmp_path}/empty.txt is empty" in capsys.readouterr().err
+
+
+def test_watching_tells_only_what_happens_now(capsys):
+    def job(name):
+        error = {"path": f"{name}.pdf", "reason": "broken"}
+        return {
+            "id": name, "collection": "c", "state": "done", "progress": 1.0, "n_files": 1,
+            "n_done": 1, "n_stored": 0, "n_skipped": 0, "message": "", "errors": [error],
+            "created_at": "",
+        }  # fmt: skip
+
+    class Server:
+        answers = [["old"], ["new", "old"], ["new", "old"]]
+
+        def get(self, path, shape):
+            if not self.answers:
+                raise KeyboardInterrupt
+            return shape.model_validate({"jobs": [job(name) for name in self.answers.pop(0)]})
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(Server(), {"old"})
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: new.pdf: broken",
+        "1 file: 0 stored, 0 already known, 1 failed",
+    ]

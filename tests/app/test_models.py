@@ -116,9 +116,18 @@ def test_an_unreadable_model_is_not_installed():
 
 
 def test_a_chat_model_that_is_here_saves_a_pull():
-    entries = [entry("llama3.2:1b"), entry("huge:70b", size_bytes=40 * GIB), entry(STARTER_CHAT)]
+    starter = entry(STARTER_CHAT, digest="sha256:starter")
+    entries = [entry("llama3.2:1b"), entry("huge:70b", size_bytes=40 * GIB), starter]
 
     assert choose_chat(Wish(), SMALL, entries, can_pull=True) == Pick("llama3.2:1b", "installed")
+
+
+def test_a_model_made_from_the_starter_is_not_taken_for_a_better_one():
+    entries = [entry(STARTER_CHAT), entry("pirate:latest", size_bytes=10**9 + 1)]
+
+    picked = choose_chat(Wish(), SMALL, entries, can_pull=False)
+
+    assert picked == Pick(STARTER_CHAT, "installed")
 
 
 def test_the_recommended_chat_model_goes_first():

@@ -260,6 +260,17 @@ def test_documents_are_listed_deleted_gone(http):
     assert found.json()["hits"] == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("model", "status"), [("nobody", 404), ("all-minilm", 400)])
+def test_a_model_that_cannot_answer_gets_its_status(filled, model, status, stream):
+    body = {"question": "Who built it?", "collection": "facts", "model": model, "stream": stream}
+
+    refused = filled.post("/kb/query", json=body)
+
+    assert refused.status_code == status
+    assert model in refused.json()["error"]
+
+
 def test_reindexing_is_a_job(filled):
     job_id = filled.post("/kb/collections/facts/reindex").json()["job_id"]
 

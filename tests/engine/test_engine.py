@@ -16,6 +16,7 @@ from engine.errors import (
     OptionError,
     PromptTooLongError,
     RequestError,
+    RuntimeFailedError,
 )
 from engine.types import ChatRequest, Final, GenerateRequest, Message, Piece, Priority
 
@@ -214,3 +215,60 @@ def test_a_damaged_model_is_refused_and_the_process_lives(starter_models, tmp_pa
 
         assert path.name in str(caught.value)
         assert engine.embed(EMBED, ["still alive"]).vectors.shape == (1, 384)
+
+
+@pytest.mark.parametrize("verb", ["chat", "generate"])
+def test_an_embedding_model_can_be_unloaded_by_an_empty_request(starter_models, verb):
+    empty = ChatRequest if verb == "chat" else GenerateRequest
+    with Engine(EngineSettings(starter_models)) as engine:
+        engine.embed(EMBED, ["hello"])
+
+        events = list(getattr(engine, verb)(empty(EMBED, keep_alive_s=0)))
+
+        assert [event.done_reason for event in events] == ["unload"]
+        assert engine.running() == []
+
+
+@pytest.mark.parametrize("texts", [[""], ["hello", ""]])
+def test_an_empty_text_without_any_token_is_refused_by_name(starter_engine, texts):
+    with pytest.raises(RequestError, match="the input is empty"):
+        starter_engine.embed(CHAT, texts)
+
+
+def test_an_empty_text_is_embedded_where_the_model_marks_its_ends(starter_engine):
+    assert starter_engine.embed(EMBED, [""]).vectors.shape == (1, 384)
+
+
+def test_minus_one_looks_back_over_the_whole_context(starter_engine):
+    def answer(n_back):
+        options = {"temperature": 0, "num_predict": 12, "repeat_penalty": 1.8}
+        request = ChatRequest(
+            CHAT,
+            user("What is the capital of France?"),
+            options={**options, "repeat_last_n": n_back},
+        )
+        return said(starter_engine.chat(request))
+
+    assert answer(-1) == answer(10**9) == answer(2048) != answer(0)
+
+
+def test_closing_ends_a_stream_and_frees_the_model_after_its_last_user(starter_models):
+    options = {"num_predict": 400, "temperature": 1.5, "seed": 1}
+    engine = Engine(EngineSettings(starter_models, n_ctx=512, n_parallel=1))
+    stream = engine.chat(ChatRequest(CHAT, user("Write a long story."), options=options))
+    next(stream)
+    failed = []
+
+    def read_on():
+        try:
+            list(stream)
+        except RuntimeFailedError as error:
+            failed.append(str(error))
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    engine.close()
+    reader.join(10)
+
+    assert failed == ["the model is being unloaded"]
+    assert engine.running() == []

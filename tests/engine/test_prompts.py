@@ -1,6 +1,6 @@
 import pytest
 
-from engine.errors import PromptTooLongError
+from engine.errors import ChatTemplateError, PromptTooLongError
 from engine.prompts import fit, merge_system
 from engine.types import Message
 
@@ -45,3 +45,22 @@ def test_a_last_message_that_is_too_long_is_refused_with_numbers():
 def test_nothing_is_dropped_when_truncation_is_off():
     with pytest.raises(PromptTooLongError):
         fit([turn("user", 9), turn("user", 3)], words, 10, is_truncating=False)
+
+
+def alternating(messages):
+    """A template that wants the user first, as many do."""
+    turns = [one for one in messages if one.role != "system"]
+    if turns[0].role != "user":
+        raise ChatTemplateError("roles must alternate")
+    return words(messages)
+
+
+def test_a_template_that_wants_the_user_first_loses_the_answer_with_its_question():
+    conversation = [turn("user", 5), turn("assistant", 5), turn("user", 3)]
+
+    assert len(fit(conversation, alternating, 10, is_truncating=True)) == 3
+
+
+def test_a_template_that_refuses_all_that_is_left_says_so():
+    with pytest.raises(ChatTemplateError):
+        fit([turn("user", 5), turn("assistant", 3)], alternating, 5, is_truncating=True)

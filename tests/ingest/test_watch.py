@@ -152,6 +152,21 @@ def test_a_watched_folder_stays_indexed(kb, folder, is_polling):
     ]
 
 
+def test_a_folder_that_is_gone_is_told_once_and_followed_when_it_is_back(kb, folder):
+    write(folder, {"a.txt": "tea"})
+    with until(lambda: paths(kb) == ["a.txt"]):
+        kb.watch(folder, "default", FAST)
+    with until(lambda: kb.watched()[0].state == "missing"):
+        shutil.rmtree(folder)
+    threading.Event().wait(30 * FAST.stable_s)  # several looks
+
+    failed = [job for job in kb.jobs() if job.state == "failed"]
+    assert len(failed) == 1
+    assert paths(kb) == ["a.txt"]
+    with until(lambda: paths(kb) == ["b.txt"]):
+        write(folder, {"b.txt": "coffee"})
+
+
 def test_a_folder_that_comes_later_is_picked_up(kb, folder):
     folder.rmdir()
     with until(lambda: kb.watched()[0].state == "missing"):

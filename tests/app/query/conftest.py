@@ -102,6 +102,7 @@ class Library:
             "embed_query": self.embed,
             "count_tokens": lambda model, texts: [len(text) // 2 + 1 for text in texts],
             "context_length": lambda model: 4096,
+            "check_chat": lambda model: None,
             "embedding_model": "bge-m3:latest",
             "chat": chat,
             "chat_model": "scripted:1b" if chat else "",

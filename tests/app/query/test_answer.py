@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from app.query.answer import MAX_QUESTION, MAX_SMALL_PASSAGE_TOKENS, answer, search
-from app.query.errors import EmptyQuestionError, QuestionTooLongError
+from app.query.errors import EmptyQuestionError, NoRoomError, QuestionTooLongError
 from app.query.types import Ask, Done, Filters, Found, Status, Token, Turn
+from engine.errors import CapabilityError
 from ingest.errors import CollectionNotFoundError
 
 BORN = "Where was Nikola Tesla born?"
@@ -314,3 +315,20 @@ def test_a_small_model_reads_the_best_passages_only_within_its_budget(library, s
         sum(len(message.content) for message in chat.requests[0])
         < 2 * MAX_SMALL_PASSAGE_TOKENS + 1500
     )
+
+
+def test_a_model_that_cannot_chat_is_refused_before_the_first_event(library, says):
+    def check_chat(model):
+        raise CapabilityError(model, "chat")
+
+    beats = library.beats(says("x"), check_chat=check_chat)
+
+    with pytest.raises(CapabilityError, match="embedder does not support chat"):
+        answer(beats, Ask(BORN, "c", model="embedder"))
+
+
+def test_a_context_without_room_for_a_passage_is_no_refusal(library, says):
+    beats = library.beats(says("x"), context_length=lambda model: 128)
+
+    with pytest.raises(NoRoomError, match="scripted:1b has 128 tokens"):
+        list(answer(beats, Ask(BORN, "c")))

@@ -8,6 +8,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
+from engine.api.bridge import Bridge
 from engine.types import Final, Piece
 from tests.engine.api.fakes_engine import (
     CHAT,
@@ -202,3 +203,14 @@ def test_a_blob_is_taken_in_while_it_arrives_and_left_out_when_it_breaks_off(ser
 def n_blobs(library):
     layers = [library.manifest(one.name).all_layers for one in library.entries()]
     return len({layer.digest for some in layers for layer in some})
+
+
+def test_a_thread_that_cannot_start_gives_its_place_back():
+    bridge = Bridge(max_threads=1)
+
+    def fail():
+        raise RuntimeError("can't start new thread")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            bridge._take(fail)

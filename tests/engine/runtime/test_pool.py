@@ -1,9 +1,12 @@
+import math
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from engine.errors import BusyError, LoadError
+from engine.runtime import pool as module
 from engine.runtime.pool import Key, Pool
 from engine.types import ModelDetails, ModelEntry
 
@@ -14,7 +17,10 @@ class Runner:
     n_ctx, size_bytes = 128, 1000
 
     def __init__(self):
-        self.is_closed = False
+        self.is_closed = self.is_stopped = False
+
+    def stop(self):
+        self.is_stopped = True
 
     def close(self):
         self.is_closed = True
@@ -97,3 +103,77 @@ def test_a_closed_pool_refuses(pool):
 
     with pytest.raises(BusyError):
         use(pool, "a")
+
+
+@pytest.mark.parametrize("keep_alive_s", [1e18, math.inf, math.nan])
+def test_a_keep_alive_beyond_all_calendars_never_expires(pool, keep_alive_s):
+    use(pool, "a", keep_alive_s=keep_alive_s)
+
+    assert pool.running()[0].expires_at is None
+
+
+def test_closing_stops_a_model_in_use_and_its_last_user_frees_it(pool, monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_WAIT_S", 0.05)
+    runner = Runner()
+    with pool.use(key("a"), entry("a"), lambda: runner, 60.0):
+        pool.close()
+        assert (runner.is_stopped, runner.is_closed) == (True, False)
+
+    assert runner.is_closed
+
+
+def test_a_model_that_comes_after_the_close_is_freed(pool):
+    runner = Runner()
+
+    def load():
+        pool.close()
+        return runner
+
+    with pytest.raises(BusyError), pool.use(key("a"), entry("a"), load, 60.0):
+        pass
+
+    assert runner.is_closed
+
+
+def test_who_waits_for_room_is_sent_away_when_the_pool_closes(monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_WAIT_S", 0.05)
+    pool, loads, refused = Pool(max_loaded=1), [], []
+
+    def wait():
+        try:
+            with pool.use(key("b"), entry("b"), lambda: loads.append(1) or Runner(), 60.0):
+                pass
+        except BusyError:
+            refused.append(1)
+
+    with pool.use(key("a"), entry("a"), Runner, 60.0):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not pool._loading.locked():
+            pass
+        pool.close()
+        thread.join(5)
+
+    assert (loads, refused) == ([], [1])
+
+
+def test_with_room_for_one_two_models_take_turns():
+    pool = Pool(max_loaded=1)
+    most, held = [], []
+
+    def work(name):
+        for _ in range(10):
+            with pool.use(key(name), entry(name), Runner, 60.0) as runner:
+                held.append(runner)
+                most.append(len(pool.running()))
+                assert not runner.is_closed
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    pool.close()
+
+    assert (len(held), max(most)) == (20, 1)
+    assert all(runner.is_closed for runner in held)

@@ -1,11 +1,12 @@
 """The worker on the real starter model: batching, reuse, cancellation, limits."""
 
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
-from engine.errors import BusyError, FormatError
+from engine.errors import BusyError, CancelledError, FormatError, RequestError, RuntimeFailedError
 from engine.runtime.gate import Gate
 from engine.runtime.grammar import grammar_of
 from engine.runtime.llama import Sampler
@@ -161,3 +162,106 @@ def test_a_full_queue_is_refused_in_ollamas_words(runner):
 
     for work in works:
         runner.worker.cancel(work)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        replace(GREEDY, repeat_penalty=-1.0),
+        replace(GREEDY, temperature=1.0, top_p=-1.0, min_p=5.0, typical_p=-1.0, seed=1),
+    ],
+)
+def test_options_that_overrule_the_grammar_end_the_request_not_the_process(runner, options):
+    work = ask(runner, "Give an integer a.", options, grammar_of("json"))
+
+    with pytest.raises(RuntimeFailedError, match="no token that the grammar allows"):
+        run(runner, work)
+
+    assert "Paris" in run(runner, ask(runner, "What is the capital of France?"))[0]
+
+
+def test_an_unforeseen_error_ends_one_step_not_the_worker(runner, monkeypatch):
+    work = ask(runner, "Hello")
+    monkeypatch.setattr(work.sampler, "sample", lambda *_: 1 // 0)
+
+    with pytest.raises(RuntimeFailedError, match="ZeroDivisionError"):
+        run(runner, work)
+
+    assert "Paris" in run(runner, ask(runner, "What is the capital of France?"))[0]
+
+
+def test_an_empty_prompt_is_refused_instead_of_waiting_for_ever(runner):
+    work = ask(runner, "Hello")
+    work.prompt = []
+
+    with pytest.raises(RequestError, match="empty"):
+        run(runner, work)
+
+    assert work.sampler._chain is None
+
+
+def fill(runner):
+    """Take every slot with a long answer."""
+    options = replace(GREEDY, num_predict=400, temperature=1.5, seed=1)
+    streams = [runner.worker.stream(ask(runner, f"A long story {n}", options)) for n in range(4)]
+    for stream in streams:
+        next(stream)
+    return streams
+
+
+def test_who_leaves_the_queue_makes_room_at_once(runner):
+    streams = fill(runner)
+    try:
+        waiting = [ask(runner, f"Story {n}") for n in range(8)]
+        for work in waiting:
+            runner.worker.submit(work)
+        for work in waiting:
+            runner.worker.cancel(work)
+
+        runner.worker.submit(late := ask(runner, "Late"))
+        runner.worker.cancel(late)
+    finally:
+        for stream in streams:
+            stream.close()
+
+    assert all(isinstance(work.events.get(timeout=5), CancelledError) for work in waiting)
+    assert all(work.sampler._chain is None for work in waiting)
+
+
+def test_who_is_refused_leaves_no_sampler_behind(runner):
+    streams = fill(runner)
+    works = [ask(runner, f"Story {n}") for n in range(9)]
+    try:
+        for work in works[:8]:
+            runner.worker.submit(work)
+        with pytest.raises(BusyError):
+            runner.worker.submit(works[8])
+        assert works[8].sampler._chain is None
+    finally:
+        for work in works:
+            runner.worker.cancel(work)
+            work.sampler.close()
+        for stream in streams:
+            stream.close()
+
+
+def test_closing_ends_the_running_and_the_waiting_and_frees_their_samplers(starter_models):
+    from engine.library.store import Library
+
+    path = Library(starter_models).find("smollm2:135m").model_path
+    plan = LoadPlan(path, GREEDY, n_ctx=512, n_slots=1, max_queue=8, has_extra_buffers=True)
+    runner = ChatRunner(plan, Gate())
+    options = replace(GREEDY, num_predict=400, temperature=1.5, seed=1)
+    works = [ask(runner, f"Story {n}", options) for n in range(3)]
+    for work in works:
+        runner.worker.submit(work)
+    while not works[0].generated:
+        time.sleep(0.01)
+
+    runner.close()
+
+    for work in works:
+        while not isinstance(event := work.events.get(timeout=1), RuntimeFailedError):
+            pass
+        assert "being unloaded" in str(event)
+        assert work.sampler._chain is None

@@ -50,6 +50,11 @@ def test_the_content_decides_not_the_name():
     assert load(word(), "CONTRACT").text == "I am a Word document."
 
 
+def test_the_wrong_start_of_a_file_is_shown_as_text():
+    with pytest.raises(BrokenFileError, match="it starts with “not a pd”; it may be damaged"):
+        load(b"not a pdf", "a.pdf")
+
+
 def test_loading_is_deterministic():
     assert load(word(), "a.docx").blocks == load(word(), "a.docx").blocks
     assert LOADER_VERSION >= 1
