@@ -122,6 +122,11 @@ def machine_of_build() -> Machine:
     return measure(has_gpu_build=build_features()["gpu_offload"] == "yes")
 
 
+def size_of(library: Library, model: str) -> float:
+    """Tell how many parameters an installed model has."""
+    return n_parameters(library.find(model).details.parameter_size)
+
+
 def n_parameters(text: str) -> float:
     """Read a parameter size such as 134.52M; 0 if it cannot be read."""
     units = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
@@ -212,7 +217,7 @@ def _beats(
     """Tie the pipeline to the parts."""
     from app.query.rerank import load_reranker
 
-    size = _chat_size(engine, models.chat)
+    size = size_of(engine.library, models.chat) if models.chat else 0.0
 
     def embed_query(text: str) -> Vectors:
         return embedder.embed([embedder.query_prefix + text], True)
@@ -236,6 +241,7 @@ def _beats(
         rerank=load_reranker(reranker, is_offline=settings.is_offline) if reranker else None,
         reranker=reranker,
         is_small=bool(models.chat) and size < _SMALL_PARAMETERS,
+        is_small_too=lambda model: size_of(engine.library, model) < _SMALL_PARAMETERS,
         rewrite_with_model=size >= _CONDENSING_PARAMETERS,
     )
 
@@ -284,7 +290,3 @@ def all_documents(kb: KnowledgeBase, collection: str) -> list[Document]:
         found += page
         if not page or len(found) >= total:
             return found
-
-
-def _chat_size(engine: Engine, model: str) -> float:
-    return n_parameters(engine.library.find(model).details.parameter_size) if model else 0.0

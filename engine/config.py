@@ -57,8 +57,8 @@ def engine_settings_from(env: Mapping[str, str], *, home: Path) -> EngineSetting
         keep_alive_s=_read(env, "OLLAMA_KEEP_ALIVE", _keep_alive, "5m"),
         n_ctx=_read(env, "OLLAMA_CONTEXT_LENGTH", int, "0"),
         n_parallel=max(1, _read(env, "OLLAMA_NUM_PARALLEL", int, "4")),
-        max_queue=_read(env, "OLLAMA_MAX_QUEUE", int, "512"),
-        max_loaded_models=_read(env, "OLLAMA_MAX_LOADED_MODELS", int, "0") or 3,
+        max_queue=max(1, _read(env, "OLLAMA_MAX_QUEUE", int, "512")),
+        max_loaded_models=_loaded(_read(env, "OLLAMA_MAX_LOADED_MODELS", int, "0")),
         origins=_read(env, "OLLAMA_ORIGINS", _comma_list, ""),
     )
 
@@ -69,6 +69,10 @@ def _read(env: Mapping[str, str], name: str, kind: Callable[[str], T], default: 
         return kind(raw)
     except ValueError as error:
         raise ValueError(f"{name}={raw!r}: {error}") from error
+
+
+def _loaded(wanted: int) -> int:
+    return wanted if wanted > 0 else 3
 
 
 def _keep_alive(raw: str) -> float:

@@ -86,8 +86,10 @@ class Watcher:
             raise_interrupt=False,
         ):
             quiet_s = 0.0 if changes else quiet_s + _LOOK_S
-            # The first quiet look finds what changed before the system's watch stood.
-            if changes or is_first or quiet_s >= _RECONCILE_S:
+            # The first quiet look finds what changed before the system's watch stood. Polling
+            # compares times by the second and misses a file replaced within one.
+            is_due = is_first or self._pace.is_polling or quiet_s >= _RECONCILE_S
+            if changes or is_due:
                 quiet_s, is_first = 0.0, False
                 self._settle_and_report()
             if not self.folder.is_dir():

@@ -24,6 +24,9 @@ class Failure(BaseModel):
     error: str
 
 
+_STRICT = ConfigDict(extra="forbid")  # a misspelled field is told, not ignored
+
+
 # -- asking -----------------------------------------------------------------------------------
 
 
@@ -41,6 +44,8 @@ class TurnIn(BaseModel):
 class FiltersIn(BaseModel):
     """Which documents may answer; empty lists allow all."""
 
+    model_config = _STRICT
+
     document_ids: list[str] = Field(default_factory=list, max_length=10_000)
     paths: list[str] = Field(default_factory=list, max_length=1_000)
     media_types: list[str] = Field(default_factory=list, max_length=100)
@@ -52,6 +57,8 @@ class FiltersIn(BaseModel):
 
 class SearchIn(BaseModel):
     """What `POST /kb/search` takes."""
+
+    model_config = _STRICT
 
     query: str
     collection: str | None = None
@@ -68,6 +75,8 @@ class SearchIn(BaseModel):
 
 class QueryIn(BaseModel):
     """What `POST /kb/query` takes."""
+
+    model_config = _STRICT
 
     question: str
     collection: str | None = None
@@ -360,6 +369,8 @@ class JobsOut(BaseModel):
 class CollectionIn(BaseModel):
     """What `POST /kb/collections` takes."""
 
+    model_config = _STRICT
+
     name: Name
 
 
@@ -388,6 +399,8 @@ class CollectionsOut(BaseModel):
 
 class WatchIn(BaseModel):
     """What `POST /kb/watched` takes."""
+
+    model_config = _STRICT
 
     folder: Name
     collection: Name = "default"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BATCH_FILES = 64
 BATCH_BYTES = 64 * 1024**2
 
+_SHOWN_FAILURES = 5  # the latest; the API has all
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Which collection.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -69,7 +70,7 @@ def watch(
 
 def status(as_json: JsonOption = False) -> None:
     """Tell what is stored, which models are in use, what is going on."""
-    from app.api.wire import StatusOut
+    from app.api.wire import JobsOut, StatusOut
     from app.client import find_server
 
     settings = settings_of()
@@ -79,8 +80,17 @@ def status(as_json: JsonOption = False) -> None:
         return
     with client_of() as client:
         found = client.get("/kb/status", StatusOut)
+        jobs = client.get("/kb/jobs", JobsOut).jobs
         where = "no server runs" if client.is_private else client.url
-    print(found.model_dump_json() if as_json else _describe(found, where))
+    if as_json:
+        print(found.model_dump_json())
+        return
+    print(_describe(found, where))
+    failures = [failure for job in jobs for failure in job.errors]
+    for failure in failures[:_SHOWN_FAILURES]:
+        print(f"not indexed: {failure.path}: {failure.reason}")
+    if len(failures) > _SHOWN_FAILURES:
+        print(f"and {len(failures) - _SHOWN_FAILURES} more; GET /kb/jobs lists them")
 
 
 def reindex(

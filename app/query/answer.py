@@ -16,7 +16,7 @@ from app.query.beats import Beats
 from app.query.errors import EmptyQuestionError, NoRoomError, QuestionTooLongError
 from app.query.extract import extract
 from app.query.pack import pack
-from app.query.prompt import messages_for, refusal, says_not_found, tag_of
+from app.query.prompt import messages_for, nothing_yet, refusal, says_not_found, tag_of
 from app.query.rerank import reranked
 from app.query.retrieve import retrieve
 from app.query.rewrite import MAX_TURN_CHARACTERS, recent_of, rewrite
@@ -73,7 +73,9 @@ class _Run:
     @property
     def is_small(self) -> bool:
         """Whether that model may speak only if fully borne out."""
-        return self.beats.is_small and self.model == self.beats.chat_model
+        if self.model == self.beats.chat_model:
+            return self.beats.is_small
+        return self.beats.is_small_too(self.model)
 
     @contextmanager
     def beat(self, name: str) -> Iterator[None]:
@@ -249,6 +251,8 @@ def _settled(run: _Run, material: _Material, written: str) -> tuple[Mode, Verifi
 
 
 def _refused(run: _Run, passages: Sequence[Passage]) -> Verified:
+    if not passages and not run.beats.documents(run.ask.collection):
+        return Verified(nothing_yet(run.ask.question, run.ask.collection), (), ())
     looked_at = [passage.title or passage.path for passage in passages]
     return Verified(refusal(run.ask.question, run.ask.collection, looked_at), (), ())
 

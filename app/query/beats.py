@@ -35,5 +35,6 @@ class Beats:
     rerank: Rerank | None = None
     reranker: str = ""
     is_small: bool = False  # the configured chat model may not speak unless fully borne out
+    is_small_too: Callable[[str], bool] = lambda _: False  # the same of a model asked for by name
     rewrite_with_model: bool = False  # the configured chat model is good enough to condense
     secret: bytes = field(default_factory=lambda: token_bytes(16), repr=False)  # see prompt.tag_of

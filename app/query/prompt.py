@@ -122,6 +122,16 @@ def says_not_found(answer: str) -> bool:
     return len(answer) < 300 and _NOT_FOUND.search(answer) is not None
 
 
+def nothing_yet(question: str, collection: str) -> str:
+    """Say in the question's language that there are no documents to answer from."""
+    if language_of(question) == "zh":
+        return f"资料集“{collection}”中还没有任何文档。请先添加文档，例如：quire ingest 路径。"
+    return (
+        f"There are no documents in the collection “{collection}” yet. Add some first, for example "
+        "with `quire ingest PATH`, or upload them in the browser."
+    )
+
+
 def refusal(question: str, collection: str, looked_at: Sequence[str]) -> str:
     """Say in the question's language that there is no answer, and what was looked at."""
     named = [f"“{title}”" for title in dict.fromkeys(looked_at) if title][:3]

@@ -115,6 +115,13 @@ def _fetch_manifest(
         try:
             raw = registry.small(url, MANIFEST_TYPE)
             break
+        except httpx.ConnectError as error:
+            if pause_s is None:
+                raise RegistryError(
+                    f"pull model manifest: {wanted.host} cannot be reached ({error}); check the "
+                    "network and the name, or use a model that `quire list` shows"
+                ) from error
+            time.sleep(pause_s)
         except httpx.TransportError as error:
             if pause_s is None:
                 raise RegistryError(f"pull model manifest: {error}") from error

@@ -275,3 +275,14 @@ def test_watching_tells_only_what_happens_now(capsys):
         "error: new.pdf: broken",
         "1 file: 0 stored, 0 already known, 1 failed",
     ]
+
+
+def test_status_names_the_files_that_could_not_be_indexed(env, tmp_path):
+    (tmp_path / "cut-off.pdf").write_bytes(b"%PDF-1.7\nnothing follows")
+    home = {"QUIRE_HOME": str(tmp_path / "home")}
+    quire(env, "ingest", str(tmp_path / "cut-off.pdf"), **home)
+
+    told = quire(env, "status", **home).stdout
+
+    assert "not indexed: " in told
+    assert "cut-off.pdf" in told

@@ -47,6 +47,14 @@ def test_reads_every_variable(tmp_path):
     assert settings.origins == ("http://a.example", "app://b")
 
 
+def test_limits_that_would_refuse_everything_are_not_taken():
+    env = {"OLLAMA_MAX_QUEUE": "0", "OLLAMA_MAX_LOADED_MODELS": "-1", "OLLAMA_NUM_PARALLEL": "0"}
+
+    settings = engine_settings_from(env, home=Path("/unused"))
+
+    assert (settings.max_queue, settings.max_loaded_models, settings.n_parallel) == (1, 3, 1)
+
+
 def test_a_bad_value_names_the_variable_and_the_value():
     with pytest.raises(ValueError, match="OLLAMA_MAX_QUEUE='many'"):
         engine_settings_from({"OLLAMA_MAX_QUEUE": "many"}, home=Path("/unused"))

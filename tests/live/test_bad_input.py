@@ -141,3 +141,9 @@ def upload(client, files, collection="default"):
     answer = client.post("/kb/documents", files=parts, data={"collection": collection})
     assert answer.status_code == 202, answer.text
     return finished(client, answer.json()["job_id"])
+
+
+def test_a_misspelled_field_is_told_not_ignored(client):
+    body = {"question": "Who?", "colection": "legal"}
+
+    assert "colection" in said(client.post("/kb/query", json=body), 400)

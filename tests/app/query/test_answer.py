@@ -332,3 +332,22 @@ def test_a_context_without_room_for_a_passage_is_no_refusal(library, says):
 
     with pytest.raises(NoRoomError, match="scripted:1b has 128 tokens"):
         list(answer(beats, Ask(BORN, "c")))
+
+
+def test_a_small_model_is_small_under_any_name(library, says):
+    chat = says("Nikola Tesla was born in Smiljan. Pigeons were his only friends.")
+    beats = library.beats(chat, is_small_too=lambda model: model == "copy-of-it")
+
+    assert done(answer(beats, Ask(BORN, "c", model="copy-of-it"))).mode == "extractive"
+
+
+@pytest.mark.parametrize(
+    ("question", "told"), [(BORN, "no documents"), ("他在哪里出生？", "没有任何文档")]
+)
+def test_an_empty_collection_says_that_it_is_empty(library, says, question, told):
+    library.texts.clear()
+
+    answered = done(answer(library.beats(says("")), Ask(question, "c")))
+
+    assert answered.mode == "refused"
+    assert told in answered.text
