@@ -27,7 +27,6 @@ def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 def starter_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder that holds `smollm2:135m` and `all-minilm:latest`; read only, please."""
     from engine.library.starters import install_starters
-
     from engine.library.store import Library
 
     folder = tmp_path_factory.mktemp("models")

@@ -21,11 +21,11 @@ from engine.api.frames import (
 from engine.api.stream import Framing, gather, stream
 from engine.api.wire import ChatWire, EmbeddingsWire, EmbedWire, GenerateWire
 from engine.errors import ModelRequiredError, RequestError
+from engine.version import OLLAMA_VERSION
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
-OLLAMA_VERSION = "0.32.15"  # the protocol's version; clients take its parts for integers
 EMBED_MISSING = 'model "{}" not found, try pulling it first'
 
 

@@ -15,8 +15,9 @@ import httpx
 
 from engine.errors import RegistryError
 from engine.library.names import ModelName
+from engine.version import OLLAMA_VERSION
 
-_USER_AGENT = f"ollama/0.32.15 ({platform.machine()} {platform.system().lower()}) quire"
+_USER_AGENT = f"ollama/{OLLAMA_VERSION} ({platform.machine()} {platform.system().lower()}) quire"
 _TIMEOUT = httpx.Timeout(connect=15.0, read=30.0, write=30.0, pool=30.0)
 _MAX_REDIRECTS = 10
 _MAX_SMALL_BYTES = 8 * 1024 * 1024
