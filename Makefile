@@ -37,7 +37,7 @@ fmt: $(VENV)/.dev  ## format, mend what can be mended
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 lint: $(VENV)/.dev  ## style
-	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(BIN)/ruff format --check --no-cache . && $(BIN)/ruff check --no-cache .
 
 types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy
