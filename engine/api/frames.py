@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -26,6 +26,7 @@ JSON_TYPE = "application/json; charset=utf-8"
 LINES_TYPE = "application/x-ndjson"
 # Made once: json.dumps would make one per line of a stream, which costs more than the line.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+Part = Callable[[str], dict[str, object]]  # text → the fields of a line that carry it
 _FOREVER = timedelta(days=292 * 365)  # what Ollama's largest duration comes to
 
 
@@ -78,11 +79,11 @@ def metrics(final: Final, *, with_context: bool) -> dict[str, object]:
     return {"done_reason": final.done_reason} | context | kept
 
 
-class GenerateFrames:
-    """Writes the answers of /api/generate for one request."""
+class Frames:
+    """Writes the answers of one request; `generate_frames` and `chat_frames` say in which shape."""
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self, model: str, part: Part, *, with_context: bool) -> None:
+        self._model, self._part, self._with_context = model, part, with_context
         self._head = f'{{"model":{compact(model)},"created_at":"'
 
     def lines(self, events: Sequence[Event]) -> bytes:
@@ -90,7 +91,8 @@ class GenerateFrames:
         text, final = split_events(events)
         line = ""
         if text:
-            line = f'{self._head}{timestamp()}","response":{compact(text)},"done":false}}\n'
+            part = compact(self._part(text))[1:-1]  # its fields stand among the line's own
+            line = f'{self._head}{timestamp()}",{part},"done":false}}\n'
         if final is not None:
             line += compact(self._last("", final)) + "\n"
         return line.encode()
@@ -101,37 +103,20 @@ class GenerateFrames:
         return self._last(text, final or Final("stop"))
 
     def _last(self, text: str, final: Final) -> dict[str, object]:
-        head = {"model": self._model, "created_at": timestamp(), "response": text, "done": True}
-        return head | metrics(final, with_context=True)
+        head = {"model": self._model, "created_at": timestamp(), **self._part(text), "done": True}
+        return head | metrics(final, with_context=self._with_context)
 
 
-class ChatFrames:
-    """Writes the answers of /api/chat for one request."""
+def generate_frames(model: str) -> Frames:
+    """Write as /api/generate does."""
+    return Frames(model, lambda text: {"response": text}, with_context=True)
 
-    def __init__(self, model: str) -> None:
-        self._model = model
-        self._head = f'{{"model":{compact(model)},"created_at":"'
 
-    def lines(self, events: Sequence[Event]) -> bytes:
-        """Write waiting events as at most two lines: text, end."""
-        text, final = split_events(events)
-        line = ""
-        if text:
-            message = f'{{"role":"assistant","content":{compact(text)}}}'
-            line = f'{self._head}{timestamp()}","message":{message},"done":false}}\n'
-        if final is not None:
-            line += compact(self._last("", final)) + "\n"
-        return line.encode()
-
-    def whole(self, events: Sequence[Event]) -> dict[str, object]:
-        """Merge all events into the one object of a request that does not stream."""
-        text, final = split_events(events)
-        return self._last(text, final or Final("stop"))
-
-    def _last(self, text: str, final: Final) -> dict[str, object]:
-        message = {"role": "assistant", "content": text}
-        head = {"model": self._model, "created_at": timestamp(), "message": message, "done": True}
-        return head | metrics(final, with_context=False)
+def chat_frames(model: str) -> Frames:
+    """Write as /api/chat does."""
+    return Frames(
+        model, lambda text: {"message": {"role": "assistant", "content": text}}, with_context=False
+    )
 
 
 def progress_lines(steps: Sequence[Progress]) -> bytes:

@@ -11,9 +11,9 @@ from engine.api.bridge import Bridge, quick
 from engine.api.checks import chat_request, find, generate_request
 from engine.api.frames import (
     JSON_TYPE,
-    ChatFrames,
-    GenerateFrames,
+    chat_frames,
     embed_body,
+    generate_frames,
     json_response,
     running_objects,
     vector_texts,
@@ -61,7 +61,7 @@ class NativeRoutes:
         """Continue a prompt."""
         wire = await read_body(request, GenerateWire)
         wanted = await quick(lambda: generate_request(self._engine.library, wire))
-        frames = GenerateFrames(wire.model)
+        frames = generate_frames(wire.model)
         if wire.stream and wanted.prompt:
             framing = Framing(frames.lines)
             return await stream(
@@ -74,7 +74,7 @@ class NativeRoutes:
         """Answer a conversation."""
         wire = await read_body(request, ChatWire)
         wanted = await quick(lambda: chat_request(self._engine.library, wire))
-        frames = ChatFrames(wire.model)
+        frames = chat_frames(wire.model)
         if wire.stream and wanted.messages:
             framing = Framing(frames.lines)
             return await stream(self._bridge, request, lambda: self._engine.chat(wanted), framing)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import FormatError, LoadError, OutOfMemoryError, RuntimeFailedError
-from engine.types import Options, Vectors
+from engine.types import Options
 
 POOLING_NONE, POOLING_RANK = 0, 4  # llama_pooling_type
 _NO_POOLING_SAID = -1
@@ -104,8 +104,6 @@ class Model:
         self.n_vocab: int = native.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = native.llama_model_n_ctx_train(self._model)
         self.n_dimensions: int = native.llama_model_n_embd(self._model)
-        self.has_encoder: bool = native.llama_model_has_encoder(self._model)
-        self.has_decoder: bool = native.llama_model_has_decoder(self._model)
         self.size_bytes: int = native.llama_model_size(self._model)
         self.n_layers: int = native.llama_model_n_layer(self._model)
 
@@ -129,12 +127,6 @@ class Model:
         """Return the Jinja template that the file carries."""
         raw = native.llama_model_chat_template(self._model, None)
         return raw.decode("utf-8", "replace") if raw else None
-
-    def metadata(self, key: str) -> str | None:
-        """Return one metadata value as text."""
-        buffer = ctypes.create_string_buffer(256)
-        size = native.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
-        return None if size < 0 else buffer.value.decode("utf-8", "replace")
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Turn text into tokens.
@@ -175,11 +167,6 @@ class Model:
             size = native.llama_token_to_piece(self._vocab, token, buffer, -size, 0, shows_special)
         return buffer.raw[: max(0, size)]
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        """Turn tokens back into text."""
-        joined = b"".join(self.piece(token) for token in tokens)
-        return joined.decode("utf-8", "replace")
-
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
         return bool(native.llama_vocab_is_eog(self._vocab, token))
@@ -188,10 +175,6 @@ class Model:
         """Return the texts of the begin and end tokens, empty where the model has none."""
         bos, eos = native.llama_vocab_bos(self._vocab), native.llama_vocab_eos(self._vocab)
         return tuple("" if one < 0 else self.special_text(one) for one in (bos, eos))  # type: ignore[return-value]
-
-    def adds_bos(self) -> bool:
-        """Whether the tokenizer puts BOS before a text by itself."""
-        return bool(native.llama_vocab_get_add_bos(self._vocab))
 
     def close(self) -> None:
         """Free the weights; contexts must be closed before."""
@@ -331,13 +314,6 @@ class Context:
         if not pointer:
             raise RuntimeFailedError(f"no embedding for sequence {sequence}")
         return np.ctypeslib.as_array(pointer, shape=(self._model.n_dimensions,)).copy()
-
-    def token_embeddings(self, n_tokens: int) -> Vectors:
-        """Copy the embeddings of all tokens of the last step: (n_tokens, n_dimensions)."""
-        pointer = native.llama_get_embeddings(self._context)
-        if not pointer:
-            raise RuntimeFailedError("no token embeddings")
-        return np.ctypeslib.as_array(pointer, shape=(n_tokens, self._model.n_dimensions)).copy()
 
     def close(self) -> None:
         """Free the memory."""
