@@ -141,6 +141,7 @@ def _open_engine(settings: Settings) -> Iterator[Engine]:
     from engine.engine import Engine
 
     with Engine(settings.engine) as engine:
+        engine.tidy()
         yield engine
 
 
@@ -183,7 +184,7 @@ def embedder_of(engine: Engine, model: str) -> Embedder:
 
 
 def _embed_ctx() -> int:
-    from engine.engine import DEFAULT_EMBED_CTX
+    from engine.loading import DEFAULT_EMBED_CTX
 
     return DEFAULT_EMBED_CTX
 

@@ -33,6 +33,7 @@ class Settings:
     chunk_tokens: int  # aimed at, by the embedding model's tokenizer
     watch: tuple[Path, ...]  # folders to keep indexed, besides the inbox
     engine: EngineSettings
+    has_history: bool = True  # `quire run` remembers what was typed, in the data directory
 
     @property
     def url(self) -> str:
@@ -76,6 +77,7 @@ def settings_from(
         chunk_tokens=_read(known, "QUIRE_CHUNK_TOKENS", _positive, "240"),
         watch=_read(known, "QUIRE_WATCH", _folders, ""),
         engine=engine,
+        has_history=not _read(known, "OLLAMA_NOHISTORY", _flag, "0"),
     )
 
 
@@ -116,6 +118,11 @@ def _switch(raw: str) -> bool:
     if raw.casefold() in ("0", "false", "no", "off"):
         return False
     raise ValueError("expected 1 or 0")
+
+
+def _flag(raw: str) -> bool:
+    """Read a switch of Ollama's, where every other word means yes."""
+    return raw.strip().strip("\"'").casefold() not in ("", "0", "f", "false")
 
 
 def _folders(raw: str) -> tuple[Path, ...]:

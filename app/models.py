@@ -287,7 +287,7 @@ def _missing(variable: str, name: str, wish: Wish) -> str:
 
 
 def _pull(library: Library, name: str, report: Report) -> None:
-    from engine.library.registry import pull
+    from engine.library.sharded import pull
 
     report(f"pulling {name} (once; QUIRE_OFFLINE=1 keeps to what is here)")
     try:

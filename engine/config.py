@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ class EngineSettings:
     max_queue: int = 512  # requests that may wait
     max_loaded_models: int = 3
     origins: tuple[str, ...] = ()  # further allowed CORS origins
+    go_template: bool | None = None  # False: the GGUF's own chat template goes first; None chooses
+    extra_models_dirs: tuple[Path, ...] = ()  # further models folders, only read
+    is_pruning: bool = True  # whether what nothing uses any more is deleted
+    key_path: Path | None = None  # what signs requests for registries' tokens
 
 
 def parse_duration(text: str) -> float:
@@ -60,6 +65,10 @@ def engine_settings_from(env: Mapping[str, str], *, home: Path) -> EngineSetting
         max_queue=max(1, _read(env, "OLLAMA_MAX_QUEUE", int, "512")),
         max_loaded_models=_loaded(_read(env, "OLLAMA_MAX_LOADED_MODELS", int, "0")),
         origins=_read(env, "OLLAMA_ORIGINS", _comma_list, ""),
+        go_template=_read(env, "OLLAMA_GO_TEMPLATE", _flag_or_none, ""),
+        extra_models_dirs=_read(env, "OLLAMA_MODELS_EXTRA", _folders, ""),
+        is_pruning=not _read(env, "OLLAMA_NOPRUNE", _flag, "0"),
+        key_path=Path("~/.ollama/id_ed25519").expanduser(),
     )
 
 
@@ -85,6 +94,19 @@ def _keep_alive(raw: str) -> float:
 
 def _comma_list(raw: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def _folders(raw: str) -> tuple[Path, ...]:
+    return tuple(Path(part).expanduser() for part in raw.split(os.pathsep) if part.strip())
+
+
+def _flag_or_none(raw: str) -> bool | None:
+    return _flag(raw) if raw else None
+
+
+def _flag(raw: str) -> bool:
+    """Read a switch as Go does; a text that is none switches on."""
+    return raw not in {"0", "f", "F", "false", "False", "FALSE"}
 
 
 def calm_openmp(env: MutableMapping[str, str]) -> None:

@@ -20,6 +20,7 @@ EngineError
 │   └── OutOfMemoryError        no memory for it
 ├── RegistryError               a registry refused or could not be reached
 ├── LibraryError                the models folder cannot be read or written
+├── RequestTemplateError        the request's own template cannot be read (500, as in Ollama)
 └── RuntimeFailedError          the computation failed in the middle
 """
 
@@ -109,6 +110,10 @@ class CancelledError(EngineError):
 
     def __init__(self) -> None:
         super().__init__("request canceled")
+
+
+class RequestTemplateError(EngineError):
+    """The template that a request brings cannot be read."""
 
 
 class ModelfileError(EngineError):

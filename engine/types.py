@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]  # (n_texts, n_dimensions), rows of length 1
 Json = dict[str, object]
 DoneReason = Literal["stop", "length", "load", "unload"]
+ThinkLevel = Literal["low", "medium", "high", "max"]
+Think = bool | ThinkLevel | None  # None = the request does not say
 Format = (
     Literal["json"] | Mapping[str, object] | None
 )  # "json" = any object; a mapping = JSON schema
@@ -29,18 +31,51 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that the model wants called, or called in an earlier turn."""
+
+    name: str
+    arguments: Mapping[str, object]  # in the model's order
+    id: str = ""
+    index: int = 0  # counts up within one reply
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
 
     role: str  # system, user, assistant, tool
     content: str
+    thinking: str = ""
+    images: tuple[bytes, ...] = ()  # encoded files: PNG, JPEG, WebP, WAV, MP3
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str = ""  # of a tool's answer
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether the model may, must or must not call a function; our extension to Ollama."""
+
+    mode: Literal["auto", "none", "required", "named"] = "auto"
+    name: str = ""  # the function, if named
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a chat template writes as one prompt."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Json, ...] = ()  # as the client sent them, order of keys kept
+    think: Think = None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to load and how to sample; names, meanings and defaults are Ollama's.
 
-    Source: Ollama's `api.Options` (types.go).
+    Source: Ollama's `api.Options` (types.go); the samplers that Ollama does not pass on have
+    llama.cpp's names (common/common.h, `common_params_sampling`) and defaults that change nothing.
     """
 
     num_keep: int = 4
@@ -56,6 +91,24 @@ class Options:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     stop: tuple[str, ...] = ()
+    min_keep: int = 0  # candidates that top_p, min_p, typical_p and XTC leave at least
+    ignore_eos: bool = False
+    logit_bias: tuple[tuple[str, float], ...] = ()  # (token's number or text, what is added)
+    dry_multiplier: float = 0.0  # 0 = off; DRY: repeated sequences become ever less likely
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2  # tokens that may repeat freely
+    dry_penalty_last_n: int = -1  # tokens looked back at; 0 off, -1 the whole context
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    top_n_sigma: float = -1.0  # standard deviations of the scores; -1 = off
+    xtc_probability: float = 0.0  # 0 = off; XTC: the likeliest choices are left out at times
+    xtc_threshold: float = 0.1  # over 0.5 = off
+    dynatemp_range: float = 0.0  # 0 = off; the temperature varies so far with the entropy
+    dynatemp_exponent: float = 1.0
+    mirostat: int = 0  # 1 or 2: that version takes the place of the filters
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    adaptive_target: float = -1.0  # probability that choices shall have on average; -1 = off
+    adaptive_decay: float = 0.9
     # From here on: a change means that the model is loaded anew.
     num_ctx: int = 0  # tokens per request; 0 lets the engine choose
     num_batch: int = 512
@@ -72,12 +125,18 @@ class GenerateRequest:
     model: str
     prompt: str = ""
     system: str | None = None  # None takes the model's own
+    template: str | None = None  # a Go template in place of the model's own
+    suffix: str = ""  # what follows the gap that the model fills
+    images: tuple[bytes, ...] = ()
     is_raw: bool = False  # no chat template
     context: tuple[int, ...] = ()  # tokens of an earlier exchange
+    think: Think = None
     format: Format = None
     grammar: str | None = None  # GBNF with a rule named root; our extension
     options: Mapping[str, object] | None = None
     keep_alive_s: float | None = None  # None = the engine's default; negative = for ever
+    is_shifting: bool = True  # slide the window when the context fills during generation
+    n_top_logprobs: int | None = None  # None = no logprobs at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +145,44 @@ class ChatRequest:
 
     model: str
     messages: tuple[Message, ...] = ()
+    tools: tuple[Json, ...] = ()  # as the client sent them, order of keys kept
+    tool_choice: ToolChoice = ToolChoice()
+    think: Think = None
     format: Format = None
     grammar: str | None = None  # GBNF with a rule named root; our extension
     options: Mapping[str, object] | None = None
     keep_alive_s: float | None = None
     is_truncating: bool = True  # drop oldest turns when the conversation is too long
+    is_shifting: bool = True  # slide the window when the context fills during generation
+    n_top_logprobs: int | None = None  # None = no logprobs at all
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely a token was, and which others were."""
+
+    token: str
+    logprob: float  # natural logarithm of the probability
+    raw: bytes  # the token's bytes; several tokens may share one character
+    top: tuple[TokenLogprob, ...] = ()  # the likeliest ones, best first; theirs are empty
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text that may be shown as it is: whole characters, never part of a stop string.
+    """What may be shown as it is: whole characters, never part of a stop string or of a tag.
 
-    An empty text is a sign of life: nothing to show yet.
+    An empty piece is a sign of life: nothing to show yet.
     """
 
-    text: str
+    text: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()  # whole, never partial
+    logprobs: tuple[TokenLogprob, ...] = ()  # of the tokens since the piece before
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.text or self.thinking or self.tool_calls or self.logprobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +198,7 @@ class Final:
     prompt_ns: int = 0
     generate_ns: int = 0
     context: tuple[int, ...] = ()  # prompt and answer as tokens; empty for chat and raw
+    stop_string: str = ""  # the one of the request's that ended the answer
 
 
 Event = Piece | Final
@@ -129,6 +212,25 @@ class Embedded:
     n_tokens: int
     total_ns: int
     load_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """How well each document answers the query, in the order of the documents."""
+
+    scores: tuple[float, ...]  # probabilities in [0, 1]: the logistic of the model's own score
+    n_tokens: int
+    total_ns: int
+    load_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a request would be given to the model as; nothing is computed."""
+
+    text: str
+    n_images: int = 0
+    n_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +263,11 @@ class ModelEntry:
     licenses: tuple[str, ...]
     capabilities: tuple[str, ...]  # completion, embedding, ...
     is_readable: bool = True  # False if a blob is missing
+    chat_template: str = ""  # Jinja, from the GGUF file
+    projector_paths: tuple[Path, ...] = ()
+    adapter_paths: tuple[Path, ...] = ()
+    draft_path: Path | None = None
+    config: Mapping[str, object] = field(default_factory=dict)  # the manifest's config blob
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +298,14 @@ class CreateRequest:
     model: str
     from_model: str | None = None  # an installed model
     files: Mapping[str, str] | None = None  # file name → sha256:<hex> of a stored blob
+    adapters: Mapping[str, str] | None = None  # the same for one LoRA adapter
+    draft_files: Mapping[str, str] | None = None  # the same for a draft model
+    quantize: str = ""  # a type of llama.cpp, such as Q4_K_M
+    draft_quantize: str = ""
+    renderer: str = ""
+    parser: str = ""
+    requires: str = ""
+    info: Mapping[str, object] | None = None
     system: str | None = None
     template: str | None = None
     licenses: tuple[str, ...] = ()

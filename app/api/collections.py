@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from app.api.openapi import takes
 from app.api.wire import CollectionIn, CollectionOut, CollectionsOut, DeletedOut, JobIdOut
 from engine.api.body import read_body
 from engine.api.bridge import quick
+from engine.api.describe import takes
 from ingest.knowledge_base import KnowledgeBase
 
 

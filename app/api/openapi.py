@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Quire API</title><style>
@@ -18,12 +17,6 @@ td{{padding:.2rem 1rem .2rem 0;vertical-align:top}}code{{white-space:nowrap}}
 <p>The whole description for machines: <a href="openapi.json">openapi.json</a></p>
 <table>{rows}</table></body></html>
 """
-
-
-def takes(shape: type[BaseModel]) -> dict[str, object]:
-    """Describe a JSON body that a route reads by itself."""
-    schema = shape.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def docs_router(app: FastAPI) -> APIRouter:

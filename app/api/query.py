@@ -12,13 +12,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from app.api.errors import kb_status_of
-from app.api.openapi import takes
 from app.api.wire import AnswerOut, HitOut, PassageOut, QueryIn, RewrittenOut, SearchIn, SearchOut
 from app.query.answer import answer, search
 from app.query.beats import Beats
 from app.query.types import Answer, AnswerEvent, Ask, Done, Found, Status, Token
 from engine.api.body import read_body
 from engine.api.bridge import Bridge, Feed, unless_gone
+from engine.api.describe import takes
 from engine.api.errors import text_of
 from engine.errors import RuntimeFailedError
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request
 
-from app.api.openapi import takes
 from app.api.wire import WatchedOut, WatchIn
 from engine.api.body import read_body
 from engine.api.bridge import quick
+from engine.api.describe import takes
 from ingest.knowledge_base import KnowledgeBase
 
 

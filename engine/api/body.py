@@ -15,6 +15,9 @@ from engine.errors import RequestError
 T = TypeVar("T", bound=BaseModel)
 
 MAX_BODY_BYTES = 64 << 20  # a long conversation is a few MB; blobs do not come this way
+MAX_UNPACKED_BYTES = 20 << 20
+MAX_DEPTH = 200  # what is nested deeper would end our own recursions, not only that of the parser
+_TOO_DEEP = f"invalid JSON: nested too deeply: at most {MAX_DEPTH} levels are read"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -32,7 +35,29 @@ async def read_body(request: Request, shape: type[T]) -> T:
         if n_bytes > MAX_BODY_BYTES:
             raise BodyTooLargeError(MAX_BODY_BYTES)
         parts.append(part)
-    return parse(b"".join(parts), shape)
+    raw = b"".join(parts)
+    if request.headers.get("content-encoding", "").strip().lower() == "zstd":
+        raw = unpacked(raw)
+    return parse(raw, shape)
+
+
+def unpacked(raw: bytes) -> bytes:
+    """Decompress a zstd body, as Codex sends it; never more than `MAX_UNPACKED_BYTES`.
+
+    Raises:
+        RequestError: not zstd.
+        BodyTooLargeError: it unpacks to more.
+    """
+    import zstandard
+
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(raw) as reader:
+            data = reader.read(MAX_UNPACKED_BYTES + 1)
+    except zstandard.ZstdError as error:
+        raise RequestError(f"the request body is not zstd as its header says: {error}") from error
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise BodyTooLargeError(MAX_UNPACKED_BYTES)
+    return data
 
 
 def parse(raw: bytes, shape: type[T]) -> T:
@@ -53,12 +78,28 @@ def parse(raw: bytes, shape: type[T]) -> T:
 def _loads(raw: bytes) -> object:
     try:
         value: object = json.loads(raw.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            raise RequestError(_TOO_DEEP)
         # Half a surrogate pair is legal in JSON but cannot be encoded again.
         return _mend(value) if _SURROGATE.search(raw) else value
     except RecursionError as error:
-        raise RequestError("invalid JSON: nested too deeply") from error
+        raise RequestError(_TOO_DEEP) from error
     except ValueError as error:
         raise RequestError(f"invalid JSON: {error}") from error
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+    return depth
 
 
 def _refuse_constant(name: str) -> NoReturn:

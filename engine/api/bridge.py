@@ -101,7 +101,7 @@ class Feed(Generic[T]):
 
     def _pump(self, iterator: Iterator[T]) -> None:
         for item in iterator:
-            if isinstance(item, Piece) and not item.text:
+            if isinstance(item, Piece) and item.is_empty:
                 # A sign of life from an engine that has no text yet: the chance to stop it.
                 if self._is_closed:
                     return

@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.api.wire import ChatWire, GenerateWire, SamplingWire, format_of
+from engine.api.choices import tool_choice_of
+from engine.api.media import decode, is_audio
+from engine.api.wire import ChatWire, GenerateWire, SamplingWire, constraint_of
 from engine.errors import (
     CapabilityError,
     ModelNotFoundError,
@@ -14,10 +16,15 @@ from engine.errors import (
     RequestError,
 )
 from engine.library.names import parse
-from engine.types import ChatRequest, GenerateRequest, ModelEntry
+from engine.replies.rules import check_tools
+from engine.types import ChatRequest, GenerateRequest, Json, ModelEntry
 
 if TYPE_CHECKING:
     from engine.library.store import Library
+
+MAX_TOP_LOGPROBS = 20
+# Families whose models could not think when they came out; the newer files can.
+_LEARNT_TO_THINK = ("qwen3", "deepseek-r1")
 
 
 def find(library: Library, name: str, *, missing: str = "model '{}' not found") -> ModelEntry:
@@ -49,22 +56,27 @@ def generate_request(library: Library, wire: GenerateWire) -> GenerateRequest:
         return GenerateRequest(model=wire.model, keep_alive_s=0.0)
     if wire.raw and (wire.template or wire.system or wire.context):
         raise RequestError("raw mode does not support template, system, or context")
-    _check_model(entry, wire, verb="generate", has_images=bool(wire.images))
-    if wire.suffix:
+    images = decode(wire.images, "images")
+    _check_model(entry, wire, verb="generate", images=images)
+    if wire.suffix and "insert" not in entry.capabilities:
         raise CapabilityError(parse(entry.name).full, "insert")
-    if wire.template:
-        raise RequestError(
-            "a template in the request is not supported; create a model with that template"
-        )
+    wanted, grammar = constraint_of(wire)
     return GenerateRequest(
         model=wire.model,
         prompt=wire.prompt,
         system=wire.system or None,
+        template=wire.template or None,
+        suffix=wire.suffix,
+        images=images,
         is_raw=wire.raw,
         context=tuple(wire.context),
-        format=format_of(wire.format),
+        think=wire.think,
+        format=wanted,
+        grammar=grammar,
         options=wire.options,
         keep_alive_s=wire.keep_alive,
+        is_shifting=wire.shift,
+        n_top_logprobs=wire.n_top_logprobs,
     )
 
 
@@ -81,40 +93,82 @@ def chat_request(library: Library, wire: ChatWire) -> ChatRequest:
     _check_logprobs(wire)
     if not wire.messages and wire.keep_alive == 0:
         return ChatRequest(model=wire.model, keep_alive_s=0.0)
-    has_images = any(message.images for message in wire.messages)
-    _check_model(entry, wire, verb="chat", has_images=has_images)
-    _check_tools(entry, wire.tools)
+    messages = tuple(message.message for message in wire.messages)
+    images = [image for message in messages for image in message.images]
+    _check_model(entry, wire, verb="chat", images=images)
+    require_tools(entry, wire.tools)
+    wanted, grammar = constraint_of(wire)
     return ChatRequest(
         model=wire.model,
-        messages=tuple(message.message for message in wire.messages),
-        format=format_of(wire.format),
+        messages=messages,
+        tools=tuple(wire.tools),
+        tool_choice=tool_choice_of(wire.tool_choice, wire.tools),
+        think=wire.think,
+        format=wanted,
+        grammar=grammar,
         options=wire.options,
         keep_alive_s=wire.keep_alive,
         is_truncating=wire.truncate,
+        is_shifting=wire.shift,
+        n_top_logprobs=wire.n_top_logprobs,
     )
 
 
-def _check_model(entry: ModelEntry, wire: SamplingWire, *, verb: str, has_images: bool) -> None:
+def require_audio(entry: ModelEntry) -> None:
+    """Let only models pass that hear.
+
+    Raises:
+        CapabilityError: this one does not.
+    """
+    if "audio" not in entry.capabilities:
+        raise CapabilityError(parse(entry.name).full, "audio")
+
+
+def require_senses(entry: ModelEntry, media: Sequence[bytes]) -> None:
+    """Let only models pass that see the images and hear the sounds.
+
+    Raises:
+        CapabilityError: this one does not.
+    """
+    n_sounds = sum(is_audio(one) for one in media)
+    if n_sounds:
+        require_audio(entry)
+    if n_sounds < len(media) and "vision" not in entry.capabilities:
+        raise CapabilityError(parse(entry.name).full, "vision")
+
+
+def require_tools(entry: ModelEntry, tools: Sequence[Json]) -> None:
+    """Let only models pass that call tools, and tools that can be called.
+
+    Raises:
+        CapabilityError: the model does not.
+        RequestError: a tool's definition is wrong.
+    """
+    if tools and "tools" not in entry.capabilities:
+        raise CapabilityError(parse(entry.name).full, "tools")
+    check_tools(tools)
+
+
+def _check_model(
+    entry: ModelEntry, wire: SamplingWire, *, verb: str, images: Sequence[bytes]
+) -> None:
     quoted = json.dumps(wire.model, ensure_ascii=False)
     if "completion" not in entry.capabilities:
         raise CapabilityError(quoted, verb)
     if wire.think and "thinking" not in entry.capabilities:
-        raise CapabilityError(quoted, "thinking")
-    if has_images:
-        raise CapabilityError(parse(entry.name).full, "vision")
+        _refuse_thinking(entry, quoted)
+    require_senses(entry, images)
 
 
-def _check_tools(entry: ModelEntry, tools: Sequence[object]) -> None:
-    if not tools:
-        return
-    full = parse(entry.name).full
-    if "tools" not in entry.capabilities:
-        raise CapabilityError(full, "tools")
-    raise RequestError(f"tool calls are not supported by this engine yet, though {full} knows them")
+def _refuse_thinking(entry: ModelEntry, quoted: str) -> None:
+    if parse(entry.name).model in _LEARNT_TO_THINK or entry.details.family in _LEARNT_TO_THINK:
+        raise RequestError(
+            f"{quoted} does not support thinking. Pull the model again to get the latest version "
+            "with full thinking support"
+        )
+    raise CapabilityError(quoted, "thinking")
 
 
 def _check_logprobs(wire: SamplingWire) -> None:
-    if not 0 <= wire.top_logprobs <= 20:
-        raise RequestError("top_logprobs must be between 0 and 20")
-    if wire.logprobs:
-        raise RequestError("logprobs are not supported by this engine yet")
+    if not 0 <= wire.top_logprobs <= MAX_TOP_LOGPROBS:
+        raise RequestError(f"top_logprobs must be between 0 and {MAX_TOP_LOGPROBS}")

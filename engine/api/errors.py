@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import secrets
+from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
@@ -27,20 +30,28 @@ logger = logging.getLogger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499
 
-# The first class that fits decides; everything else is 500, as in Ollama. A wrong option or
-# format is found there only when the model runs, hence their 500.
-_STATUS: tuple[tuple[type[EngineError], int], ...] = (
-    (OptionError, 500),
-    (FormatError, 500),
-    (RequestError, 400),
-    (ModelfileError, 400),
-    (ModelNotFoundError, 404),
-    (BlobNotFoundError, 404),
-    (BusyError, 503),
-    (CancelledError, CLIENT_CLOSED_REQUEST),
-)
 _OPENAI_TYPE = {400: "invalid_request_error", 404: "not_found_error"}
+_ANTHROPIC_TYPE = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
 _PLAIN = {404: "404 page not found", 405: "405 method not allowed"}
+
+
+class UnknownFormatError(FormatError):
+    """The `format` of a request is neither "json" nor a schema; 500, as in Ollama.
+
+    A schema that no grammar can express is the plain FormatError: 400.
+    """
+
+    def __init__(self, shown: str) -> None:
+        quoted = json.dumps(shown)
+        super().__init__(f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')
 
 
 class BodyTooLargeError(RequestError):
@@ -48,6 +59,20 @@ class BodyTooLargeError(RequestError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"request body too large: at most {limit_bytes:,} bytes are read")
+
+
+# The first class that fits decides; everything else is 500, as in Ollama. A wrong option or
+# `format` is found there only when the model runs, hence their 500.
+_STATUS: tuple[tuple[type[EngineError], int], ...] = (
+    (OptionError, 500),
+    (UnknownFormatError, 500),
+    (RequestError, 400),
+    (ModelfileError, 400),
+    (ModelNotFoundError, 404),
+    (BlobNotFoundError, 404),
+    (BusyError, 503),
+    (CancelledError, CLIENT_CLOSED_REQUEST),
+)
 
 
 def status_of(error: Exception) -> int:
@@ -68,11 +93,29 @@ def openai_error(error: Exception) -> dict[str, object]:
     return {"error": {"message": text_of(error), "type": kind, "param": None, "code": None}}
 
 
+def anthropic_error(error: Exception) -> dict[str, object]:
+    """Build the error body of /v1/messages."""
+    kind = _ANTHROPIC_TYPE.get(status_of(error), "api_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": text_of(error)},
+        "request_id": f"req_{secrets.token_hex(12)}",
+    }
+
+
 def error_response(path: str, error: Exception) -> Response:
     """Answer a failed request in the shape that its path promises."""
-    is_openai = path.startswith("/v1/")
-    body = openai_error(error) if is_openai else {"error": text_of(error)}
-    return json_response(body, status_of(error))
+    return json_response(_shape_of(path)(error), status_of(error))
+
+
+def _shape_of(path: str) -> Callable[[Exception], dict[str, object]]:
+    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+        return anthropic_error
+    return openai_error if path.startswith("/v1/") else _native_error
+
+
+def _native_error(error: Exception) -> dict[str, object]:
+    return {"error": text_of(error)}
 
 
 def install_engine_errors(app: FastAPI) -> None:

@@ -9,16 +9,21 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from fastapi import Response
 
+from engine.api.pieces import call_id, finite, join_pieces, split_pieces
 from engine.errors import RequestError
 from engine.types import (
     Embedded,
     Event,
     Final,
+    Json,
     ModelDetails,
     ModelEntry,
     Piece,
     Progress,
+    Rendered,
     RunningModel,
+    TokenLogprob,
+    ToolCall,
     Vectors,
 )
 
@@ -26,7 +31,7 @@ JSON_TYPE = "application/json; charset=utf-8"
 LINES_TYPE = "application/x-ndjson"
 # Made once: json.dumps would make one per line of a stream, which costs more than the line.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-Part = Callable[[str], dict[str, object]]  # text → the fields of a line that carry it
+Part = Callable[[Piece], Json]  # a piece → the fields of a line that carry it
 _FOREVER = timedelta(days=292 * 365)  # what Ollama's largest duration comes to
 
 
@@ -55,19 +60,30 @@ def expiry(moment: datetime | None) -> str:
     return local_time(moment or datetime.now(UTC) + _FOREVER)
 
 
-def split_events(events: Sequence[Event]) -> tuple[str, Final | None]:
-    """Join the text of several events; the last one may be the Final."""
-    text = "".join(event.text for event in events if isinstance(event, Piece))
-    last = events[-1] if events else None
-    return text, last if isinstance(last, Final) else None
+def _call_object(call: ToolCall) -> Json:
+    function = {"index": call.index, "name": call.name, "arguments": dict(call.arguments)}
+    return {"id": call_id(call), "function": function}
 
 
-def metrics(final: Final, *, with_context: bool) -> dict[str, object]:
+def logprob_objects(logprobs: Sequence[TokenLogprob]) -> list[Json]:
+    """Write logprobs; `top_logprobs` only where alternatives were asked for."""
+    return [
+        _logprob(one) | ({"top_logprobs": [_logprob(top) for top in one.top]} if one.top else {})
+        for one in logprobs
+    ]
+
+
+def _logprob(one: TokenLogprob) -> Json:
+    return {"token": one.token, "logprob": finite(one.logprob), "bytes": list(one.raw)}
+
+
+def metrics(final: Final, *, with_context: bool) -> Json:
     """Give what only the last line has; counters that are zero are left out."""
-    counters: dict[str, object] = {
+    counters: Json = {
         "total_duration": final.total_ns,
         "load_duration": final.load_ns,
         "prompt_eval_count": final.n_prompt,
+        "prompt_eval_cached_count": final.n_reused,
         "prompt_eval_duration": final.prompt_ns,
         "eval_count": final.n_generated,
         "eval_duration": final.generate_ns,
@@ -87,36 +103,59 @@ class Frames:
         self._head = f'{{"model":{compact(model)},"created_at":"'
 
     def lines(self, events: Sequence[Event]) -> bytes:
-        """Write waiting events as at most two lines: text, end."""
-        text, final = split_events(events)
-        line = ""
-        if text:
-            part = compact(self._part(text))[1:-1]  # its fields stand among the line's own
-            line = f'{self._head}{timestamp()}",{part},"done":false}}\n'
+        """Write waiting events, one line for each kind of thing in them, then the end."""
+        pieces, final = split_pieces(events)
+        text = "".join(self._line(one) for one in pieces)
         if final is not None:
-            line += compact(self._last("", final)) + "\n"
-        return line.encode()
+            text += compact(self._last(Piece(), final)) + "\n"
+        return text.encode()
 
-    def whole(self, events: Sequence[Event]) -> dict[str, object]:
+    def whole(self, events: Sequence[Event]) -> Json:
         """Merge all events into the one object of a request that does not stream."""
-        text, final = split_events(events)
-        return self._last(text, final or Final("stop"))
+        pieces, final = split_pieces(events)
+        return self._last(join_pieces(pieces) if pieces else Piece(), final or Final("stop"))
 
-    def _last(self, text: str, final: Final) -> dict[str, object]:
-        head = {"model": self._model, "created_at": timestamp(), **self._part(text), "done": True}
+    def rendered(self, rendered: Rendered) -> Json:
+        """Show what the model would be given (`_debug_render_only`)."""
+        info: Json = {"rendered_template": rendered.text}
+        if rendered.n_images:
+            info["image_count"] = rendered.n_images
+        head = {"model": self._model, "created_at": timestamp()}
+        return head | self._part(Piece()) | {"done": False, "_debug_info": info}
+
+    def _line(self, piece: Piece) -> str:
+        part = compact(self._part(piece))[1:-1]  # its fields stand among the line's own
+        tail = f',"logprobs":{compact(logprob_objects(piece.logprobs))}' if piece.logprobs else ""
+        return f'{self._head}{timestamp()}",{part},"done":false{tail}}}\n'
+
+    def _last(self, piece: Piece, final: Final) -> Json:
+        head = {"model": self._model, "created_at": timestamp(), **self._part(piece), "done": True}
+        if piece.logprobs:
+            head["logprobs"] = logprob_objects(piece.logprobs)
         return head | metrics(final, with_context=self._with_context)
 
 
 def generate_frames(model: str) -> Frames:
     """Write as /api/generate does."""
-    return Frames(model, lambda text: {"response": text}, with_context=True)
+    return Frames(model, lambda piece: {"response": piece.text} | _rest(piece), with_context=True)
 
 
 def chat_frames(model: str) -> Frames:
     """Write as /api/chat does."""
-    return Frames(
-        model, lambda text: {"message": {"role": "assistant", "content": text}}, with_context=False
-    )
+    return Frames(model, lambda piece: {"message": _message(piece)}, with_context=False)
+
+
+def _message(piece: Piece) -> Json:
+    return {"role": "assistant", "content": piece.text} | _rest(piece)
+
+
+def _rest(piece: Piece) -> Json:
+    rest: Json = {}
+    if piece.thinking:
+        rest["thinking"] = piece.thinking
+    if piece.tool_calls:
+        rest["tool_calls"] = [_call_object(call) for call in piece.tool_calls]
+    return rest
 
 
 def progress_lines(steps: Sequence[Progress]) -> bytes:
@@ -124,7 +163,7 @@ def progress_lines(steps: Sequence[Progress]) -> bytes:
     return "".join(f"{compact(_progress(step))}\n" for step in steps).encode()
 
 
-def _progress(step: Progress) -> dict[str, object]:
+def _progress(step: Progress) -> Json:
     rest = {"digest": step.digest, "total": step.total_bytes, "completed": step.completed_bytes}
     return {"status": step.status} | {name: value for name, value in rest.items() if value}
 
@@ -162,7 +201,7 @@ def embed_body(model: str, embedded: Embedded) -> bytes:
     return f"{head},{tail}}}".encode() if tail else f"{head}}}".encode()
 
 
-def details_object(details: ModelDetails) -> dict[str, object]:
+def details_object(details: ModelDetails) -> Json:
     """Write what a model is."""
     return {
         "parent_model": details.parent_model,
@@ -174,7 +213,7 @@ def details_object(details: ModelDetails) -> dict[str, object]:
     }
 
 
-def tag_object(entry: ModelEntry) -> dict[str, object]:
+def tag_object(entry: ModelEntry) -> Json:
     """Write one installed model for /api/tags."""
     return {
         "name": entry.name,
@@ -187,14 +226,14 @@ def tag_object(entry: ModelEntry) -> dict[str, object]:
     }
 
 
-def running_objects(models: Sequence[RunningModel]) -> list[dict[str, object]]:
+def running_objects(models: Sequence[RunningModel]) -> list[Json]:
     """Write the models in memory for /api/ps, the one that stays longest first."""
     last = datetime.max.replace(tzinfo=UTC)
     ordered = sorted(models, key=lambda one: one.expires_at or last, reverse=True)
     return [_running(one) for one in ordered]
 
 
-def _running(one: RunningModel) -> dict[str, object]:
+def _running(one: RunningModel) -> Json:
     return {
         "name": one.entry.name,
         "model": one.entry.name,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
@@ -13,8 +13,8 @@ from fastapi import APIRouter, Request, Response
 from engine.api.body import read_body
 from engine.api.bridge import Bridge, quick
 from engine.api.checks import find
-from engine.api.frames import json_response, progress_lines, tag_object
-from engine.api.show import show_body
+from engine.api.frames import details_object, json_response, progress_lines, tag_object
+from engine.api.show import Changes, show_body
 from engine.api.stream import Framing, gather, stream
 from engine.api.wire import CopyWire, CreateWire, NamedWire, PullWire, ShowWire
 from engine.errors import (
@@ -26,27 +26,23 @@ from engine.errors import (
     RequestError,
 )
 from engine.library.create import create
+from engine.library.create.checks import check
+from engine.library.gguf import read_header
 from engine.library.names import parse
-from engine.library.registry import pull, push
+from engine.library.registry import push
+from engine.library.sharded import pull
 from engine.library.store import Library
-from engine.types import CreateRequest, Progress
+from engine.library.template.choose import choose_template
+from engine.types import CreateRequest, ModelEntry, Progress
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
+log = logging.getLogger(__name__)
+
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
-_UNSUPPORTED = (
-    "adapters",
-    "draft_files",
-    "quantize",
-    "quantization",
-    "draft_quantize",
-    "renderer",
-    "parser",
-    "requires",
-    "info",
-    "remote_host",
-)
+_LENGTHS = ("context_length", "embedding_length")
+_COPILOT = "GitHubCopilotChat/"
 
 Pull = Callable[[Library, str, bool], Iterator[Progress]]
 
@@ -73,6 +69,7 @@ class ModelRoutes:
 
     def __init__(self, engine: Engine, bridge: Bridge, verbs: ModelVerbs) -> None:
         self._engine, self._bridge, self._verbs = engine, bridge, verbs
+        self._lengths: dict[tuple[str, bool], dict[str, int]] = {}  # headers are read only once
 
     def router(self) -> APIRouter:
         """Bind paths to methods."""
@@ -91,20 +88,26 @@ class ModelRoutes:
 
     async def tags(self) -> Response:
         """List the installed models, newest first."""
-        entries = await quick(self._engine.library.entries)
-        return json_response({"models": [tag_object(entry) for entry in entries]})
+        return json_response(await quick(self._tags))
 
     async def show(self, request: Request) -> Response:
         """Describe one model."""
         wire = await read_body(request, ShowWire)
         if not wire.named:
             raise ModelRequiredError
-        changes = {"system": wire.system, "template": wire.template, "options": wire.options}
+        changes = Changes(wire.system, wire.template, wire.options)
+        agent = request.headers.get("user-agent", "")
 
         def describe() -> dict[str, object]:
             short = parse(wire.named).short
             entry = find(self._engine.library, wire.named, missing=f"model '{short}' not found")
-            return show_body(entry, is_verbose=wire.verbose, changes=changes)
+            body = show_body(
+                entry, is_verbose=wire.verbose, changes=changes, in_force=self._in_force
+            )
+            info = body["model_info"]
+            if agent.startswith(_COPILOT) and isinstance(info, dict):
+                info["general.basename"] = wire.named  # what that client shows as the name
+            return body
 
         return json_response(await quick(describe))
 
@@ -175,6 +178,28 @@ class ModelRoutes:
         await self._bridge.upload(request, lambda chunks: library.add_blob(chunks, digest))
         return Response(status_code=201)
 
+    def _tags(self) -> dict[str, object]:
+        return {"models": [self._tag(entry) for entry in self._engine.library.entries()]}
+
+    def _tag(self, entry: ModelEntry) -> dict[str, object]:
+        # Not by the file's digest: of two models with one file each config may tell otherwise.
+        key = (entry.digest, entry.is_readable)
+        lengths = self._lengths.get(key)
+        if lengths is None:
+            lengths = lengths_of(entry)
+            self._lengths[key] = lengths
+        return tag_object(entry) | {"details": details_object(entry.details) | lengths}
+
+    def _in_force(self, entry: ModelEntry) -> str | None:
+        choice = choose_template(
+            entry.template,
+            entry.chat_template,
+            family=entry.details.family,
+            config=entry.config,
+            go_setting=self._engine.settings.go_template,
+        )
+        return choice.text or None
+
     def _create(self, wanted: CreateRequest) -> Iterator[Progress]:
         try:
             yield from self._verbs.create(self._engine.library, wanted)
@@ -191,37 +216,53 @@ class ModelRoutes:
         return json_response({"status": "success"})
 
 
+def lengths_of(entry: ModelEntry) -> dict[str, int]:
+    """Tell context and embedding length: in the config's words, else in the header's."""
+    told = {key: entry.config.get(key) for key in _LENGTHS}
+    if entry.is_readable and not all(told.values()):
+        try:
+            header = read_header(entry.model_path, max_items=0)
+        except GgufError as error:
+            log.warning("gguf_unreadable file=%s reason=%s", entry.model_path.name, error)
+        else:
+            arch = header.architecture
+            told = {key: told[key] or header.metadata.get(f"{arch}.{key}") for key in _LENGTHS}
+    return {key: value for key, value in told.items() if isinstance(value, int) and value}
+
+
 def create_request(wire: CreateWire) -> CreateRequest:
     """Check a create request and translate it.
 
     Raises:
-        RequestError: no usable name, nothing to create from, or something not supported.
+        RequestError: a field is wrong, or the model is one of a remote host.
+        EngineError: no such type of quantization.
     """
     parse(wire.named)
-    unsupported = [name for name in _UNSUPPORTED if getattr(wire, name)]
-    if unsupported:
-        raise RequestError(f"create does not support {', '.join(unsupported)} yet")
-    if not wire.from_model and not wire.files:
-        raise RequestError("neither 'from' or 'files' was specified")
-    for path, digest in wire.files.items():
-        _check_relative(path)
-        _check_digest(digest)
-    return CreateRequest(
+    if wire.remote_host:
+        raise RequestError(
+            f"remote_host {wire.remote_host!r}: this engine runs models of its own machine only; "
+            "create the model from a local one"
+        )
+    wanted = CreateRequest(
         model=wire.named,
         from_model=wire.from_model or None,
-        files=wire.files or None,
+        files=wire.files,
+        adapters=wire.adapters or None,
+        draft_files=wire.draft_files or None,
+        quantize=wire.quantize or wire.quantization,
+        draft_quantize=wire.draft_quantize,
+        renderer=wire.renderer,
+        parser=wire.parser,
+        requires=wire.requires,
+        info=wire.info or None,
         system=wire.system,
         template=wire.template,
         licenses=tuple(wire.license),
         parameters=wire.parameters,
         messages=tuple(message.message for message in wire.messages),
     )
-
-
-def _check_relative(path: str) -> None:
-    kinds = (PurePosixPath(path), PureWindowsPath(path))
-    if any(kind.is_absolute() or kind.drive or ".." in kind.parts for kind in kinds):
-        raise RequestError("file path must be relative")
+    check(wanted)
+    return wanted
 
 
 def _check_digest(digest: str) -> None:

@@ -42,6 +42,7 @@ class NativeRoutes:
         router.add_api_route(
             "/api/version", self.version, methods=["HEAD"], include_in_schema=False
         )
+        router.add_api_route("/api/status", self.status, methods=["GET"])
         router.add_api_route("/api/ps", self.running, methods=["GET"])
         router.add_api_route("/api/generate", self.generate, methods=["POST"])
         router.add_api_route("/api/chat", self.chat, methods=["POST"])
@@ -53,6 +54,10 @@ class NativeRoutes:
         """Tell which version of the protocol is spoken."""
         return json_response({"version": OLLAMA_VERSION})
 
+    async def status(self) -> Response:
+        """Tell that nothing is ever sent to a cloud."""
+        return json_response({"cloud": {"disabled": True, "source": "config"}})
+
     async def running(self) -> Response:
         """List the models in memory."""
         return json_response({"models": running_objects(await quick(self._engine.running))})
@@ -62,7 +67,10 @@ class NativeRoutes:
         wire = await read_body(request, GenerateWire)
         wanted = await quick(lambda: generate_request(self._engine.library, wire))
         frames = generate_frames(wire.model)
-        if wire.stream and wanted.prompt:
+        if wire.debug_render_only:
+            rendered = await self._bridge.call(request, lambda: self._engine.render(wanted))
+            return json_response(frames.rendered(rendered))
+        if wire.stream and (wanted.prompt or wanted.images or wanted.suffix):
             framing = Framing(frames.lines)
             return await stream(
                 self._bridge, request, lambda: self._engine.generate(wanted), framing
@@ -75,6 +83,9 @@ class NativeRoutes:
         wire = await read_body(request, ChatWire)
         wanted = await quick(lambda: chat_request(self._engine.library, wire))
         frames = chat_frames(wire.model)
+        if wire.debug_render_only:
+            rendered = await self._bridge.call(request, lambda: self._engine.render(wanted))
+            return json_response(frames.rendered(rendered))
         if wire.stream and wanted.messages:
             framing = Framing(frames.lines)
             return await stream(self._bridge, request, lambda: self._engine.chat(wanted), framing)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
 from engine.api.body import read_body
 from engine.api.bridge import Bridge, quick
 from engine.api.checks import chat_request, find, generate_request
+from engine.api.choices import MAX_RUNS, first_call_only, spread
 from engine.api.frames import JSON_TYPE, json_response
 from engine.api.ollama import EMBED_MISSING, input_texts
-from engine.api.openai_frames import (
-    DONE,
-    EVENTS_TYPE,
-    ChatCompletionFrames,
-    CompletionFrames,
-    embeddings_body,
-    encoding_of,
-    error_event,
-    model_object,
-)
+from engine.api.openai_frames import DONE, EVENTS_TYPE, ChatCompletionFrames, Numbered, error_event
+from engine.api.openai_objects import embeddings_body, encoding_of, model_object
+from engine.api.openai_text_frames import CompletionFrames
 from engine.api.openai_wire import ChatCompletionWire, CompletionWire, EmbeddingsWireV1
-from engine.api.stream import Framing, gather, stream
+from engine.api.stream import Framing, gather_all, stream_all
 from engine.errors import RequestError
 from engine.library.names import parse
-from engine.types import Event
+from engine.types import ChatRequest, Event, GenerateRequest
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+
+R = TypeVar("R", ChatRequest, GenerateRequest)
 
 
 class OpenAIRoutes:
@@ -49,30 +46,40 @@ class OpenAIRoutes:
         return router
 
     async def chat_completions(self, request: Request) -> Response:
-        """Answer a conversation."""
+        """Answer a conversation, once or several times."""
         wire = await read_body(request, ChatCompletionWire)
         native = wire.native()
         wanted = await quick(lambda: chat_request(self._engine.library, native))
-        frames = ChatCompletionFrames(wire.model, has_usage=wire.stream_options.include_usage)
+        runs = await self._spread(wanted, wire.n)
+        frames = ChatCompletionFrames(
+            wire.model, has_usage=wire.stream_options.include_usage, n_choices=wire.n
+        )
+
+        def answer(one: ChatRequest) -> Iterator[Event]:
+            events = self._engine.chat(one)
+            return events if wire.parallel_tool_calls else first_call_only(events)
+
+        opens = _opens(answer, runs)
         if wire.stream:
-            framing = _framing(frames)
-            return await stream(self._bridge, request, lambda: self._engine.chat(wanted), framing)
-        events = await gather(self._bridge, request, lambda: self._engine.chat(wanted))
-        return json_response(frames.whole(events))
+            return await stream_all(self._bridge, request, opens, _framing(frames))
+        return json_response(frames.whole(await gather_all(self._bridge, request, opens)))
 
     async def completions(self, request: Request) -> Response:
-        """Continue a prompt."""
+        """Continue one prompt or several, each once or several times."""
         wire = await read_body(request, CompletionWire)
-        native = wire.native()
-        wanted = await quick(lambda: generate_request(self._engine.library, native))
-        frames = CompletionFrames(wire.model, has_usage=wire.stream_options.include_usage)
+        texts = await self._texts(request, wire)
+        wanted = await quick(
+            lambda: [generate_request(self._engine.library, wire.native(text)) for text in texts]
+        )
+        runs = [run for one in wanted for run in await self._spread(one, wire.n)]
+        echoes = [run.prompt if wire.echo else "" for run in runs]
+        frames = CompletionFrames(
+            wire.model, echoes, has_usage=wire.stream_options.include_usage, n_choices=wire.n
+        )
+        opens = _opens(self._engine.generate, runs)
         if wire.stream:
-            framing = _framing(frames)
-            return await stream(
-                self._bridge, request, lambda: self._engine.generate(wanted), framing
-            )
-        events = await gather(self._bridge, request, lambda: self._engine.generate(wanted))
-        return json_response(frames.whole(events))
+            return await stream_all(self._bridge, request, opens, _framing(frames))
+        return json_response(frames.whole(await gather_all(self._bridge, request, opens)))
 
     async def embeddings(self, request: Request) -> Response:
         """Turn texts into vectors."""
@@ -102,6 +109,38 @@ class OpenAIRoutes:
 
         return json_response(await quick(look_up))
 
+    async def _spread(self, wanted: R, n: int) -> list[R]:
+        if n == 1:
+            return [wanted]
+        entry = await quick(lambda: find(self._engine.library, wanted.model))
+        return spread(wanted, n, entry.params)
 
-def _framing(frames: ChatCompletionFrames | CompletionFrames) -> Framing[Event]:
+    async def _texts(self, request: Request, wire: CompletionWire) -> list[str]:
+        prompts = wire.prompts
+        if len(prompts) * wire.n > MAX_RUNS:
+            raise RequestError(
+                f"too many answers: {len(prompts)} prompts, n={wire.n}; at most {MAX_RUNS} at once"
+            )
+        await quick(lambda: find(self._engine.library, wire.model))
+
+        def as_text(prompt: str | list[int]) -> str:
+            if isinstance(prompt, str):
+                return prompt
+            return self._engine.detokenize(wire.model, prompt)
+
+        if all(isinstance(one, str) for one in prompts):
+            return [as_text(one) for one in prompts]
+        return await self._bridge.call(request, lambda: [as_text(one) for one in prompts])
+
+
+def _opens(
+    answer: Callable[[R], Iterator[Event]], runs: Sequence[R]
+) -> list[Callable[[], Iterator[Event]]]:
+    def opening(run: R) -> Callable[[], Iterator[Event]]:
+        return lambda: answer(run)
+
+    return [opening(run) for run in runs]
+
+
+def _framing(frames: ChatCompletionFrames | CompletionFrames) -> Framing[Numbered]:
     return Framing(frames.events, error_event, DONE, EVENTS_TYPE)

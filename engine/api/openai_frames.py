@@ -1,163 +1,128 @@
-"""Events of the engine in, OpenAI's objects and server-sent events out; pure but for the clock."""
+"""Events of chat runs in, OpenAI's objects and server-sent events out; pure but for the clock."""
 
 from __future__ import annotations
 
-import base64
 import random
 import time
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from engine.api.errors import openai_error
-from engine.api.frames import compact, split_events, vector_texts
-from engine.errors import RequestError
-from engine.library.names import parse
-from engine.types import Embedded, Event, Final, Json, ModelEntry
+from engine.api.frames import compact
+from engine.api.pieces import call_id, finite, join_pieces, kind_of, split_pieces
+from engine.types import Event, Final, Json, Piece, TokenLogprob, ToolCall
 
 EVENTS_TYPE = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
-_NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-
-
-def error_event(error: Exception) -> bytes:
-    """Write an error that came after the first byte."""
-    return _event(openai_error(error))
-
-
-def usage(final: Final) -> Json:
-    """Count the tokens; those that a cache held are named, as OpenAI does."""
-    counts: Json = {
-        "prompt_tokens": final.n_prompt,
-        "completion_tokens": final.n_generated,
-        "total_tokens": final.n_prompt + final.n_generated,
-    }
-    if final.n_reused:
-        counts["prompt_tokens_details"] = {"cached_tokens": final.n_reused}
-    return counts
+Numbered = tuple[int, Event]  # the number of a choice, and what its run yields
 
 
 class ChatCompletionFrames:
     """Writes the answers of /v1/chat/completions for one request."""
 
-    def __init__(self, model: str, *, has_usage: bool = False) -> None:
-        self._head = _head("chatcmpl", model)
-        self._has_usage = has_usage
-        self._is_begun = False
-        chunk = self._chunk(delta={"content": ""}, reason=None)
-        self._before, self._after = compact(chunk).split('""')
+    def __init__(self, model: str, *, has_usage: bool = False, n_choices: int = 1) -> None:
+        self._head = head("chatcmpl", model)
+        self._has_usage, self._n_choices = has_usage, n_choices
+        self._begun: set[int] = set()
+        self._callers: set[int] = set()
+        self._finals: dict[int, Final] = {}
+        # Nearly every frame differs from the one before in its text alone.
+        self._text_frames = [
+            _chunk(self._head, _choice(index, {"content": ""})).split('""')
+            for index in range(n_choices)
+        ]
 
-    def events(self, events: Sequence[Event]) -> bytes:
-        """Write waiting events: text, then (at the end) reason and usage."""
-        text, final = split_events(events)
-        frames = b""
-        if not self._is_begun:
-            self._is_begun = True
-            delta: Json = {"role": "assistant", "content": text}
-            frames = _event(self._chunk(delta=delta, reason=None))
-        elif text:
-            frames = f"data: {self._before}{compact(text)}{self._after}\n\n".encode()
-        return frames if final is None else frames + self._ending(final)
+    def events(self, batch: Sequence[Numbered]) -> bytes:
+        """Write waiting events: what the model says, then reasons and usage."""
+        frames: list[str] = []
+        for index, events in by_choice(batch).items():
+            pieces, final = split_pieces(events)
+            for piece in pieces:
+                frames += self._frames(index, piece)
+            if final is not None:
+                frames += self._ending(index, final)
+        if frames and self._has_usage and len(self._finals) == self._n_choices:
+            counted = chat_object(self._head, "chat.completion.chunk", [])
+            frames.append(compact(counted | {"usage": usage(self._finals, self._n_choices)}))
+        return events_bytes(frames)
 
-    def whole(self, events: Sequence[Event]) -> Json:
-        """Merge all events into one completion."""
-        text, found = split_events(events)
-        final = found or Final("stop")
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": _reason(final)}
-        return self._object("chat.completion", [choice]) | {"usage": usage(final)}
+    def whole(self, runs: Sequence[Sequence[Event]]) -> Json:
+        """Merge the events of every run into one completion."""
+        choices: list[Json] = []
+        for index, events in enumerate(runs):
+            pieces, found = split_pieces(events)
+            self._finals[index] = found or Final("stop")
+            choices.append(self._whole_choice(index, join_pieces(pieces) if pieces else Piece()))
+        completion = chat_object(self._head, "chat.completion", choices)
+        return completion | {"usage": usage(self._finals, self._n_choices)}
 
-    def _ending(self, final: Final) -> bytes:
-        frames = _event(self._chunk(delta={}, reason=_reason(final)))
-        if self._has_usage:
-            counted = self._object("chat.completion.chunk", []) | {"usage": usage(final)}
-            frames += _event(counted)
-        return frames
+    def _whole_choice(self, index: int, piece: Piece) -> Json:
+        if piece.tool_calls:
+            self._callers.add(index)
+        message: Json = {"role": "assistant", "content": piece.text}
+        if piece.thinking:
+            message["reasoning"] = piece.thinking
+        if piece.tool_calls:
+            message["tool_calls"] = [_call(call) for call in piece.tool_calls]
+        choice: Json = {"index": index, "message": message, "finish_reason": self._reason(index)}
+        return choice | _logprobs(piece.logprobs)
 
-    def _chunk(self, *, delta: Json, reason: str | None) -> Json:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return self._object("chat.completion.chunk", [choice])
+    def _frames(self, index: int, piece: Piece) -> list[str]:
+        if index in self._begun and kind_of(piece) == "text" and not piece.logprobs:
+            before, after = self._text_frames[index]
+            return [f"{before}{compact(piece.text)}{after}"]
+        deltas = _deltas(piece)
+        if piece.tool_calls:
+            self._callers.add(index)
+        if index not in self._begun:
+            self._begun.add(index)
+            deltas[0] = {"role": "assistant", "content": ""} | deltas[0]
+        first, *rest = [_choice(index, delta) for delta in deltas]
+        return [_chunk(self._head, one) for one in (first | _logprobs(piece.logprobs), *rest)]
 
-    def _object(self, kind: str, choices: list[Json]) -> Json:
-        return _object(self._head, kind, choices)
+    def _ending(self, index: int, final: Final) -> list[str]:
+        self._finals[index] = final
+        frames = [] if index in self._begun else self._frames(index, Piece())
+        return [*frames, _chunk(self._head, _choice(index, {}, self._reason(index)))]
 
-
-class CompletionFrames:
-    """Writes the answers of /v1/completions for one request."""
-
-    def __init__(self, model: str, *, has_usage: bool = False) -> None:
-        self._head = _head("cmpl", model)
-        self._has_usage = has_usage
-
-    def events(self, events: Sequence[Event]) -> bytes:
-        """Write waiting events: text, then (at the end) reason and usage."""
-        text, final = split_events(events)
-        frames = self._chunk(text, None) if text else b""
-        if final is None:
-            return frames
-        frames += self._chunk("", _reason(final))
-        if self._has_usage:
-            frames += _event(_object(self._head, "text_completion", []) | {"usage": usage(final)})
-        return frames
-
-    def whole(self, events: Sequence[Event]) -> Json:
-        """Merge all events into one completion."""
-        text, found = split_events(events)
-        final = found or Final("stop")
-        choice: Json = {"text": text, "index": 0, "finish_reason": _reason(final)}
-        return _object(self._head, "text_completion", [choice]) | {"usage": usage(final)}
-
-    def _chunk(self, text: str, reason: str | None) -> bytes:
-        choice: Json = {"text": text, "index": 0, "finish_reason": reason}
-        chunk = _object(self._head, "text_completion", [choice])
-        return _event(chunk | {"usage": _NO_USAGE} if self._has_usage else chunk)
+    def _reason(self, index: int) -> str:
+        reason = reason_of(self._finals[index])
+        return "tool_calls" if index in self._callers and reason == "stop" else reason
 
 
-def embeddings_body(model: str, embedded: Embedded, encoding: str) -> bytes:
-    """Write the answer of /v1/embeddings.
+def by_choice(batch: Sequence[Numbered]) -> Mapping[int, Sequence[Event]]:
+    """Sort numbered events by their number; the order of each choice stays."""
+    sorted_: dict[int, list[Event]] = {}
+    for index, event in batch:
+        sorted_.setdefault(index, []).append(event)
+    return sorted_
 
-    Raises:
-        RequestError: a vector holds NaN or infinity.
+
+def usage(finals: Mapping[int, Final], n_choices: int) -> Json:
+    """Count the tokens of every run; a prompt that several choices answer counts once.
+
+    Args:
+        n_choices: how many runs in a row answer the same prompt.
     """
-    texts = vector_texts(embedded.vectors)
-    if encoding == "base64":
-        little = np.ascontiguousarray(embedded.vectors, dtype="<f4")
-        texts = [f'"{base64.b64encode(row.tobytes()).decode()}"' for row in little]
-    rows = ",".join(
-        f'{{"object":"embedding","embedding":{text},"index":{index}}}'
-        for index, text in enumerate(texts)
-    )
-    counts = {"prompt_tokens": embedded.n_tokens, "total_tokens": embedded.n_tokens}
-    tail = compact({"model": model, "usage": counts})[1:]
-    return f'{{"object":"list","data":[{rows}],{tail}'.encode()
-
-
-def encoding_of(wanted: str) -> str:
-    """Read `encoding_format`, whatever its case.
-
-    Raises:
-        RequestError: neither float nor base64.
-    """
-    encoding = wanted.lower() or "float"
-    if encoding not in ("float", "base64"):
-        raise RequestError(
-            f"Invalid value for 'encoding_format' = {wanted}. "
-            "Supported values: ['float', 'base64']."
-        )
-    return encoding
-
-
-def model_object(entry: ModelEntry) -> Json:
-    """Write one model for /v1/models."""
-    return {
-        "id": entry.name,
-        "object": "model",
-        "created": int(entry.modified_at.timestamp()),
-        "owned_by": parse(entry.name).namespace,
+    n_prompt = sum(one.n_prompt for at, one in finals.items() if at % n_choices == 0)
+    n_reused = sum(one.n_reused for at, one in finals.items() if at % n_choices == 0)
+    n_generated = sum(one.n_generated for one in finals.values())
+    counts: Json = {
+        "prompt_tokens": n_prompt,
+        "completion_tokens": n_generated,
+        "total_tokens": n_prompt + n_generated,
     }
+    if n_reused:
+        counts["prompt_tokens_details"] = {"cached_tokens": n_reused}
+    return counts
 
 
-def _head(prefix: str, model: str) -> Json:
+def error_event(error: Exception) -> bytes:
+    """Write an error that came after the first byte."""
+    return events_bytes([compact(openai_error(error))])
+
+
+def head(prefix: str, model: str) -> Json:
+    """Begin the objects of one answer: they share id and time."""
     return {
         "id": f"{prefix}-{random.randrange(999)}",
         "created": int(time.time()),
@@ -166,13 +131,48 @@ def _head(prefix: str, model: str) -> Json:
     }
 
 
-def _object(head: Json, kind: str, choices: list[Json]) -> Json:
-    return {"id": head["id"], "object": kind, **head, "choices": choices}
+def chat_object(beginning: Json, kind: str, choices: Sequence[Json]) -> Json:
+    """Write one object of an answer."""
+    return {"id": beginning["id"], "object": kind, **beginning, "choices": list(choices)}
 
 
-def _reason(final: Final) -> str:
+def reason_of(final: Final) -> str:
+    """Tell why an answer ended."""
     return "length" if final.done_reason == "length" else "stop"
 
 
-def _event(value: object) -> bytes:
-    return f"data: {compact(value)}\n\n".encode()
+def events_bytes(texts: Sequence[str]) -> bytes:
+    """Write objects as server-sent events."""
+    return "".join(f"data: {text}\n\n" for text in texts).encode()
+
+
+def _chunk(beginning: Json, choice: Json) -> str:
+    return compact(chat_object(beginning, "chat.completion.chunk", [choice]))
+
+
+def _choice(index: int, delta: Json, reason: str | None = None) -> Json:
+    return {"index": index, "delta": delta, "finish_reason": reason}
+
+
+def _deltas(piece: Piece) -> list[Json]:
+    if piece.tool_calls:
+        return [{"tool_calls": [_call(call)]} for call in piece.tool_calls]
+    return [{"reasoning": piece.thinking} if piece.thinking else {"content": piece.text}]
+
+
+def _call(call: ToolCall) -> Json:
+    function = {"name": call.name, "arguments": compact(dict(call.arguments))}
+    return {"id": call_id(call), "index": call.index, "type": "function", "function": function}
+
+
+def _logprobs(logprobs: Sequence[TokenLogprob]) -> Json:
+    if not logprobs:
+        return {}
+    content = [
+        _logprob(one) | {"top_logprobs": [_logprob(top) for top in one.top]} for one in logprobs
+    ]
+    return {"logprobs": {"content": content}}
+
+
+def _logprob(one: TokenLogprob) -> Json:
+    return {"token": one.token, "logprob": finite(one.logprob), "bytes": list(one.raw)}

@@ -1,17 +1,22 @@
-"""Shapes of the /v1 requests in, native requests out; pure."""
+"""Shapes of the /v1 requests in, native requests out; pure.
+
+Fields that OpenAI has no word for (`top_k`, `min_p`, `repeat_penalty`, `keep_alive`, `options`,
+`grammar`) are our extension: what is set beside them goes before `options`, and that before
+OpenAI's own defaults.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
-from engine.api.wire import ChatWire, GenerateWire, MessageWire, Wire
+from engine.api.openai_messages import MessageWireV1, native_messages
+from engine.api.wire import ChatWire, GenerateWire, KeepAlive, Wire
 from engine.errors import RequestError
+from engine.types import Json, Think
 
-_EFFORTS: dict[str, bool | str] = {
+_EFFORTS: dict[str, Think] = {
     "none": False,
     "minimal": "low",
     "low": "low",
@@ -21,12 +26,19 @@ _EFFORTS: dict[str, bool | str] = {
     "xhigh": "max",
     "ultra": "max",
 }
-_ROLES = {"developer": "system"}  # OpenAI's newer word; no chat template knows it
-_GO_TYPES = {dict: "map[string]interface {}", bool: "bool", int: "float64", float: "float64"}
+# OpenAI's defaults, which go before the model's own parameters.
+_DEFAULTS: Json = {"temperature": 1.0, "top_p": 1.0}
 
 
 def _stops(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+Stops = Annotated[
+    list[str],
+    BeforeValidator(_stops),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 class StreamOptionsWire(Wire):
@@ -41,21 +53,28 @@ class SamplingWireV1(Wire):
     model: str = ""
     stream: bool = False
     stream_options: StreamOptionsWire = StreamOptionsWire()
+    n: int = 1
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    # These two defaults are OpenAI's and go before the model's own parameters.
-    temperature: float = 1.0
-    top_p: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
     seed: int | None = None
-    stop: Annotated[list[str], BeforeValidator(_stops)] = []
+    stop: Stops = []
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    logit_bias: Json | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    keep_alive: KeepAlive = None
+    options: Json = {}
+    grammar: str = ""
 
     @property
-    def sampling(self) -> dict[str, object]:
+    def sampling(self) -> Json:
         """The request's sampling options under their native names."""
         limit = self.max_completion_tokens
-        options: dict[str, object] = {
+        explicit: Json = {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "num_predict": self.max_tokens if limit is None else limit,
@@ -63,47 +82,70 @@ class SamplingWireV1(Wire):
             "stop": list(self.stop) or None,
             "frequency_penalty": self.frequency_penalty,
             "presence_penalty": self.presence_penalty,
+            "logit_bias": self.logit_bias or None,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "repeat_penalty": self.repeat_penalty,
         }
-        return {name: value for name, value in options.items() if value is not None}
+        chosen = {
+            name: value
+            for given in (self.options, explicit)
+            for name, value in given.items()
+            if value is not None
+        }
+        return _DEFAULTS | chosen
 
 
 class CompletionWire(SamplingWireV1):
     """Body of POST /v1/completions."""
 
-    prompt: str = ""
+    prompt: object = ""
     suffix: str = ""
     logprobs: int | None = None
+    echo: bool = False
 
-    def native(self) -> GenerateWire:
-        """Translate into a native request."""
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """Every prompt, as text or as tokens of the model itself; lists are our extension.
+
+        Raises:
+            RequestError: of another type.
+        """
+        given = self.prompt
+        if isinstance(given, str):
+            return [given]
+        if not isinstance(given, list) or not given:
+            raise RequestError(_WRONG_PROMPT)
+        if all(isinstance(one, str) for one in given):
+            return list(given)
+        if _are_tokens(given):
+            return [list(given)]
+        if all(isinstance(one, list) and one and _are_tokens(one) for one in given):
+            return [list(one) for one in given]
+        raise RequestError(_WRONG_PROMPT)
+
+    def native(self, prompt: str) -> GenerateWire:
+        """Translate into a native request for one of the prompts."""
         return GenerateWire(
             model=self.model,
-            prompt=self.prompt,
+            prompt=prompt,
             suffix=self.suffix,
             options=self.sampling,
-            logprobs=bool(self.logprobs),
+            keep_alive=self.keep_alive,
+            grammar=self.grammar,
+            logprobs=self.logprobs is not None,
+            top_logprobs=self.logprobs or 0,
         )
 
 
-class FunctionWire(Wire):
-    """A function that the model called earlier."""
-
-    name: str = ""
-    arguments: str = ""
-
-
-class ToolCallWire(Wire):
-    """One earlier tool call."""
-
-    function: FunctionWire = FunctionWire()
+_WRONG_PROMPT = (
+    "invalid prompt: send a string, a list of strings, or one or several lists of the model's "
+    "own tokens"
+)
 
 
-class MessageWireV1(Wire):
-    """One message, text or parts."""
-
-    role: str = ""
-    content: object = None
-    tool_calls: list[ToolCallWire] = []
+def _are_tokens(values: list[object]) -> bool:
+    return all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in values)
 
 
 class ReasoningWire(Wire):
@@ -113,10 +155,11 @@ class ReasoningWire(Wire):
 
 
 class ResponseFormatWire(Wire):
-    """What the answer should look like."""
+    """What the answer should look like; `gbnf` with a grammar is our extension."""
 
     type: str = "text"
-    json_schema: dict[str, object] | None = None
+    json_schema: Json | None = None
+    grammar: str = ""
 
     @property
     def native(self) -> object:
@@ -125,6 +168,8 @@ class ResponseFormatWire(Wire):
             return "json"
         if self.type == "json_schema" and self.json_schema is not None:
             return self.json_schema.get("schema")
+        if self.type == "gbnf":
+            return {"type": "gbnf", "grammar": self.grammar}
         return None
 
 
@@ -133,7 +178,9 @@ class ChatCompletionWire(SamplingWireV1):
 
     messages: list[MessageWireV1] = []
     response_format: ResponseFormatWire = ResponseFormatWire()
-    tools: list[object] = []
+    tools: list[Json] = []
+    tool_choice: object = None
+    parallel_tool_calls: bool = True
     reasoning_effort: str = ""
     reasoning: ReasoningWire = ReasoningWire()
     logprobs: bool = False
@@ -149,11 +196,14 @@ class ChatCompletionWire(SamplingWireV1):
             raise RequestError("[] is too short - 'messages'")
         return ChatWire(
             model=self.model,
-            messages=[native_message(message) for message in self.messages],
+            messages=native_messages(self.messages),
             tools=self.tools,
+            tool_choice=self.tool_choice,
             format=self.response_format.native,
+            grammar=self.grammar,
             options=self.sampling,
-            think=_think(self.reasoning_effort or self.reasoning.effort),
+            keep_alive=self.keep_alive,
+            think=think_of(self.reasoning_effort or self.reasoning.effort),
             logprobs=self.logprobs,
             top_logprobs=self.top_logprobs,
         )
@@ -168,63 +218,12 @@ class EmbeddingsWireV1(Wire):
     encoding_format: str = "float"
 
 
-def native_message(message: MessageWireV1) -> MessageWire:
-    """Translate one message; the parts of a list are joined by a blank line.
+def think_of(effort: str) -> Think:
+    """Translate how hard the model should think.
 
     Raises:
-        RequestError: content of an unknown kind, or tool arguments that are not JSON.
+        RequestError: no such effort.
     """
-    role = _ROLES.get(message.role, message.role)
-    for call in message.tool_calls:
-        _check_arguments(call.function.arguments)
-    if isinstance(message.content, str):
-        return MessageWire(role=role, content=message.content)
-    if isinstance(message.content, list):
-        texts, images = _parts(message.content)
-        return MessageWire(role=role, content="\n\n".join(texts), images=images)
-    if message.content is None and message.tool_calls:
-        return MessageWire(role=role)
-    kind = _GO_TYPES.get(type(message.content), "<nil>")
-    raise RequestError(f"invalid message content type: {kind}")
-
-
-def _parts(parts: Sequence[object]) -> tuple[list[str], list[str]]:
-    texts, images = [], []
-    for part in parts:
-        fields = part if isinstance(part, dict) else {}
-        kind, text = fields.get("type"), fields.get("text")
-        if kind == "text" and isinstance(text, str):
-            texts.append(text)
-        elif kind == "image_url":
-            images.append(_image(fields.get("image_url")))
-        elif kind == "input_audio":
-            raise RequestError("audio input is not supported")
-        else:
-            raise RequestError("invalid message format")
-    return texts, images
-
-
-def _image(value: object) -> str:
-    url = value.get("url") if isinstance(value, dict) else value
-    if not isinstance(url, str):
-        raise RequestError("invalid message format")
-    if url.startswith(("http://", "https://")):
-        raise RequestError(
-            "image URLs are not currently supported, please use base64 encoded data instead"
-        )
-    if not url.startswith("data:"):
-        raise RequestError("invalid image input")
-    return url.partition(",")[2]
-
-
-def _check_arguments(text: str) -> None:
-    try:
-        json.loads(text)
-    except ValueError as error:
-        raise RequestError("invalid tool call arguments") from error
-
-
-def _think(effort: str) -> bool | str | None:
     if not effort:
         return None
     if effort not in _EFFORTS:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from engine.api.frames import details_object, local_time
 from engine.errors import ModelfileError
@@ -21,30 +23,56 @@ _COMMENT = (
     "FROM {}"
 )
 _HIDDEN = frozenset({"general.name", "tokenizer.chat_template"})
+_GO_ESCAPES = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
 _MAX_SHOWN_ITEMS = 5  # longer lists (vocabularies) only when asked for
 
 
-def show_body(entry: ModelEntry, *, is_verbose: bool, changes: Mapping[str, object]) -> Json:
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a request wants to see in place of the model's own; empty changes nothing."""
+
+    system: str = ""
+    template: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def show_body(
+    entry: ModelEntry,
+    *,
+    is_verbose: bool = False,
+    changes: Changes = Changes(),
+    in_force: Callable[[ModelEntry], str | None] | None = None,
+) -> Json:
     """Describe a model.
 
     Args:
-        changes: what the request wants to see in the Modelfile in place of the model's own:
-            `system`, `template`, `options`.
+        in_force: gives the template that requests are rendered with; None takes the model's own.
     Raises:
         GgufError: the model's file cannot be read.
     """
-    limit = None if is_verbose else _MAX_SHOWN_ITEMS
-    header = read_header(entry.model_path, max_items=limit) if entry.is_readable else None
-    template = _text(changes, "template") or entry.template
-    system = _text(changes, "system") or entry.system
-    options = changes.get("options")
-    params = {**entry.params, **(options if isinstance(options, Mapping) else {})}
+    shown = replace(
+        entry,
+        template=changes.template or entry.template,
+        system=changes.system or entry.system,
+        params={**entry.params, **changes.options},
+    )
+    header = _header(entry.model_path, is_verbose=is_verbose) if entry.is_readable else None
     texts = {
         "license": "\n".join(entry.licenses),
-        "modelfile": _modelfile(entry, system, template, params),
-        "parameters": parameter_lines(params),
-        "template": _template_in_force(header, template),
-        "system": system,
+        "modelfile": modelfile_of(shown),
+        "parameters": parameter_lines(shown.params),
+        "template": in_force(shown) if in_force else shown.template,
+        "system": shown.system,
     }
     messages = [{"role": one.role, "content": one.content} for one in entry.messages]
     body: Json = {name: text for name, text in texts.items() if text}
@@ -52,10 +80,39 @@ def show_body(entry: ModelEntry, *, is_verbose: bool, changes: Mapping[str, obje
     if messages:
         body["messages"] = messages
     body["model_info"] = model_info(header, is_verbose=is_verbose) if header else {}
+    if entry.is_readable and entry.projector_paths:
+        projector = _header(entry.projector_paths[0], is_verbose=is_verbose)
+        body["projector_info"] = model_info(projector, is_verbose=is_verbose)
     body["tensors"] = _tensors(header) if header else []
     body["capabilities"] = list(entry.capabilities)
     body["modified_at"] = local_time(entry.modified_at)
+    if requires := _text(entry, "requires"):
+        body["requires"] = requires
     return body
+
+
+def modelfile_of(entry: ModelEntry) -> str:
+    """Write the Modelfile that makes this model again; empty if no Modelfile can say it."""
+    first, *projectors = (str(path) for path in (entry.model_path, *entry.projector_paths))
+    modelfile = Modelfile(
+        sources=(first, *projectors),
+        adapters=tuple(str(path) for path in entry.adapter_paths),
+        draft=str(entry.draft_path) if entry.draft_path else None,
+        template=entry.template,
+        system=entry.system,
+        licenses=entry.licenses,
+        parameters=entry.params,
+        messages=entry.messages,
+        renderer=_text(entry, "renderer") or None,
+        parser=_text(entry, "parser") or None,
+        requires=_text(entry, "requires") or None,
+    )
+    try:
+        return render_modelfile(modelfile, comment=_COMMENT.format(entry.name))
+    except ModelfileError as error:
+        # Texts exist that no Modelfile can hold; the rest of the answer is still worth having.
+        logger.warning("modelfile_left_out model=%s reason=%s", entry.name, error)
+        return ""
 
 
 def model_info(header: Header, *, is_verbose: bool) -> Json:
@@ -79,29 +136,28 @@ def parameter_lines(params: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _modelfile(
-    entry: ModelEntry, system: str | None, template: str | None, params: Mapping[str, object]
-) -> str:
-    modelfile = Modelfile(
-        sources=(str(entry.model_path),),
-        template=template,
-        system=system,
-        licenses=entry.licenses,
-        parameters=params,
-        messages=entry.messages,
-    )
-    try:
-        return render_modelfile(modelfile, comment=_COMMENT.format(entry.name))
-    except ModelfileError as error:
-        # Texts exist that no Modelfile can hold; the rest of the answer is still worth having.
-        logger.warning("modelfile_left_out model=%s reason=%s", entry.name, error)
-        return ""
+def go_quoted(text: str) -> str:
+    """Write a text as a literal of Go.
+
+    Source: Go's strconv.Quote.
+    """
+    parts = []
+    for letter in text:
+        if letter in _GO_ESCAPES:
+            parts.append(_GO_ESCAPES[letter])
+        elif letter.isprintable():
+            parts.append(letter)
+        else:
+            code = ord(letter)
+            form = "\\x{:02x}" if code < 0x80 else "\\u{:04x}" if code < 0x10000 else "\\U{:08x}"
+            parts.append(form.format(code))
+    return '"' + "".join(parts) + '"'
 
 
 def _shown_parameter(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return json.dumps(value, ensure_ascii=False)
+    return go_quoted(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _shown(value: object, *, is_verbose: bool) -> object:
@@ -114,11 +170,6 @@ def _shown(value: object, *, is_verbose: bool) -> object:
     return value
 
 
-def _template_in_force(header: Header | None, template: str | None) -> str | None:
-    own = header.metadata.get("tokenizer.chat_template") if header else None
-    return own if isinstance(own, str) and own else template
-
-
 def _tensors(header: Header) -> list[Json]:
     return [
         {"name": one.name, "type": one.type_name, "shape": list(one.shape)}
@@ -126,6 +177,10 @@ def _tensors(header: Header) -> list[Json]:
     ]
 
 
-def _text(changes: Mapping[str, object], name: str) -> str | None:
-    value = changes.get(name)
-    return value if isinstance(value, str) and value else None
+def _header(path: Path, *, is_verbose: bool) -> Header:
+    return read_header(path, max_items=None if is_verbose else _MAX_SHOWN_ITEMS)
+
+
+def _text(entry: ModelEntry, key: str) -> str:
+    value = entry.config.get(key)
+    return value if isinstance(value, str) else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 from fastapi import Request, Response
@@ -16,6 +17,8 @@ from engine.api.frames import LINES_TYPE, error_line
 from engine.errors import EngineError
 
 T = TypeVar("T")
+S = TypeVar("S", covariant=True)
+Open = Callable[[], Iterator[T]]
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +33,60 @@ class Framing(Generic[T]):
     media_type: str = LINES_TYPE
 
 
+class Source(Protocol[S]):
+    """What can be read in batches: one feed, or several as one."""
+
+    async def batch(self) -> Sequence[S]:
+        """Wait until there is something; nothing is the end."""
+
+    def close(self) -> None:
+        """Stop reading; may be called twice."""
+
+
+class Joined(Generic[T]):
+    """Several feeds as one; every item comes with the number of the feed that it is from."""
+
+    def __init__(self, feeds: Sequence[Feed[T]]) -> None:
+        self._feeds = feeds
+        self._waiting = {self._ask(index): index for index in range(len(feeds))}
+
+    async def batch(self) -> list[tuple[int, T]]:
+        """Wait until any feed has something; an empty list is the end of all.
+
+        Raises:
+            Exception: what the first feed that failed raised.
+        """
+        while self._waiting:
+            done, _ = await asyncio.wait(self._waiting, return_when=asyncio.FIRST_COMPLETED)
+            items: list[tuple[int, T]] = []
+            for task in sorted(done, key=self._waiting.__getitem__):
+                index = self._waiting.pop(task)
+                batch = task.result()
+                if batch:
+                    self._waiting[self._ask(index)] = index
+                    items += [(index, item) for item in batch]
+            if items:
+                return items
+        return []
+
+    def close(self) -> None:
+        """Stop every feed."""
+        for task in self._waiting:
+            task.cancel()
+        for feed in self._feeds:
+            feed.close()
+
+    def _ask(self, index: int) -> asyncio.Task[list[T]]:
+        task = asyncio.ensure_future(self._feeds[index].batch())
+        # The error of a second feed is told to nobody; asyncio would complain about that.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+
 class StreamingAnswer(Response, Generic[T]):
     """Sends a feed batch by batch; an error in the middle becomes its last frame."""
 
-    def __init__(self, feed: Feed[T], first: list[T], framing: Framing[T]) -> None:
+    def __init__(self, feed: Source[T], first: Sequence[T], framing: Framing[T]) -> None:
         super().__init__(media_type=framing.media_type, headers={"cache-control": "no-cache"})
         del self.headers["content-length"]
         self._feed, self._first, self._framing = feed, first, framing
@@ -64,7 +117,7 @@ class StreamingAnswer(Response, Generic[T]):
             batch, tail = await self._next()
         await send({"type": "http.response.body", "body": tail, "more_body": False})
 
-    async def _next(self) -> tuple[list[T], bytes]:
+    async def _next(self) -> tuple[Sequence[T], bytes]:
         try:
             return await self._feed.batch(), self._framing.end
         except EngineError as error:
@@ -74,34 +127,61 @@ class StreamingAnswer(Response, Generic[T]):
             return [], self._framing.fail(error)
 
 
-async def stream(
-    bridge: Bridge, request: Request, open_: Callable[[], Iterator[T]], framing: Framing[T]
-) -> Response:
+async def stream(bridge: Bridge, request: Request, open_: Open[T], framing: Framing[T]) -> Response:
     """Answer with a stream, once its first item is there.
 
     Raises:
         Exception: what came before the first item, so that it gets a real status.
     """
-    feed = bridge.feed(open_)
-    try:
-        first = await unless_gone(request, feed.batch)
-    except BaseException:
-        feed.close()
-        raise
-    return StreamingAnswer(feed, first, framing)
+    return await _answer(request, bridge.feed(open_), framing)
 
 
-async def gather(bridge: Bridge, request: Request, open_: Callable[[], Iterator[T]]) -> list[T]:
+async def stream_all(
+    bridge: Bridge, request: Request, opens: Sequence[Open[T]], framing: Framing[tuple[int, T]]
+) -> Response:
+    """Answer with several streams at once, each item numbered; else as `stream`."""
+    return await _answer(request, Joined(_feeds(bridge, opens)), framing)
+
+
+async def gather(bridge: Bridge, request: Request, open_: Open[T]) -> list[T]:
     """Wait for every item of an iterator; end it if the client goes away meanwhile."""
-    feed = bridge.feed(open_)
+    (items,) = await gather_all(bridge, request, [open_])
+    return items
 
-    async def everything() -> list[T]:
-        items: list[T] = []
-        while batch := await feed.batch():
-            items += batch
+
+async def gather_all(bridge: Bridge, request: Request, opens: Sequence[Open[T]]) -> list[list[T]]:
+    """Wait for every item of several iterators, which run at once; else as `gather`."""
+    joined = Joined(_feeds(bridge, opens))
+    items: list[list[T]] = [[] for _ in opens]
+
+    async def everything() -> list[list[T]]:
+        while batch := await joined.batch():
+            for index, item in batch:
+                items[index].append(item)
         return items
 
     try:
         return await unless_gone(request, everything)
     finally:
-        feed.close()
+        joined.close()
+
+
+async def _answer(request: Request, source: Source[T], framing: Framing[T]) -> Response:
+    try:
+        first = await unless_gone(request, source.batch)
+    except BaseException:
+        source.close()
+        raise
+    return StreamingAnswer(source, first, framing)
+
+
+def _feeds(bridge: Bridge, opens: Sequence[Open[T]]) -> list[Feed[T]]:
+    feeds: list[Feed[T]] = []
+    try:
+        for open_ in opens:
+            feeds.append(bridge.feed(open_))
+    except BaseException:
+        for feed in feeds:
+            feed.close()
+        raise
+    return feeds

@@ -6,19 +6,31 @@ import json
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
+from engine import types
+from engine.api.errors import UnknownFormatError
+from engine.api.media import decode
+from engine.api.schemas import check_schema
 from engine.config import parse_duration
-from engine.errors import FormatError
-from engine.types import Format, Message
+from engine.errors import RequestError
+from engine.types import Format, Json, Message, ThinkLevel, ToolCall
 
-_LEVELS = ("high", "medium", "low", "max")
+_FOREVER_S = 2.0**63 / 1e9  # what Go's durations, in nanoseconds, cannot hold
+_LEVELS: tuple[ThinkLevel, ...] = ("high", "medium", "low", "max")
 
 
 class Wire(BaseModel):
     """A request body: strict types, unknown fields ignored, null the same as absent."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, validate_by_name=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -32,41 +44,69 @@ def _keep_alive_s(value: object) -> float:
     if isinstance(value, str):
         seconds = parse_duration(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        # Compared before it is turned into a float, which a long integer cannot be.
+        seconds = float(value) if abs(value) < _FOREVER_S else _FOREVER_S
     else:
         shown = json.dumps(value)
         raise ValueError(f"invalid keep_alive {shown}: send seconds or a duration such as 10m")  # noqa: TRY004
-    return -1.0 if seconds < 0 else seconds
+    return -1.0 if seconds < 0 or seconds >= _FOREVER_S else seconds
 
 
-def _think(value: object) -> bool | str:
+def _think(value: object) -> types.Think:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value in _LEVELS:
-        return value
+    for level in _LEVELS:
+        if value == level:
+            return level
     shown = json.dumps(value)
     allowed = ", ".join(f'"{level}"' for level in _LEVELS)
     raise ValueError(f"invalid think value: {shown} (must be {allowed}, true, or false)")
 
 
-KeepAlive = Annotated[float | None, BeforeValidator(_keep_alive_s)]
-Think = Annotated[bool | str | None, BeforeValidator(_think)]
+_KEEP_ALIVE_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+_THINK_SCHEMA = {"anyOf": [{"type": "boolean"}, {"enum": list(_LEVELS)}]}
+
+KeepAlive = Annotated[
+    float | None, BeforeValidator(_keep_alive_s), WithJsonSchema(_KEEP_ALIVE_SCHEMA)
+]
+Think = Annotated[types.Think, BeforeValidator(_think), WithJsonSchema(_THINK_SCHEMA)]
 
 
 def format_of(value: object) -> Format:
     """Turn the `format` field into what the engine takes.
 
     Raises:
-        FormatError: neither "json" nor a schema.
+        UnknownFormatError: neither "json" nor a schema.
+        FormatError: a schema that no grammar can express.
     """
     if value is None or value == "":
         return None
     if value == "json":
         return "json"
     if isinstance(value, Mapping):
-        return dict(value)
-    shown = json.dumps(json.dumps(value))
-    raise FormatError(f'invalid format: {shown}; expected "json" or a valid JSON Schema object')
+        return check_schema(value)
+    raise UnknownFormatError(json.dumps(value))
+
+
+def constraint_of(wire: SamplingWire) -> tuple[Format, str | None]:
+    """Read what the answer must look like: a format, or (our extension) a grammar in GBNF.
+
+    Raises:
+        FormatError: an unknown format.
+        RequestError: two constraints, or a grammar that is no text.
+    """
+    wanted = wire.format
+    if not isinstance(wanted, Mapping) or wanted.get("type") != "gbnf":
+        chosen = format_of(wanted)
+        if chosen is not None and wire.grammar:
+            raise RequestError("format and grammar exclude each other: send one of them")
+        return chosen, wire.grammar or None
+    grammar = wanted.get("grammar")
+    if not isinstance(grammar, str) or not grammar:
+        raise RequestError('format {"type": "gbnf"} needs a "grammar": text with a rule named root')
+    if wire.grammar:
+        raise RequestError("format and grammar exclude each other: send one of them")
+    return None, grammar
 
 
 class NamedWire(Wire):
@@ -91,8 +131,16 @@ class SamplingWire(Wire):
     keep_alive: KeepAlive = None
     think: Think = None
     truncate: bool = True
+    shift: bool = True
     logprobs: bool = False
     top_logprobs: int = 0
+    debug_render_only: bool = Field(default=False, validation_alias="_debug_render_only")
+    grammar: str = ""  # GBNF with a rule named root; our extension
+
+    @property
+    def n_top_logprobs(self) -> int | None:
+        """How many alternatives to name beside each token; None if no logprobs are wanted."""
+        return self.top_logprobs if self.logprobs else None
 
 
 class GenerateWire(SamplingWire):
@@ -107,24 +155,62 @@ class GenerateWire(SamplingWire):
     images: list[str] = []
 
 
+class FunctionCallWire(Wire):
+    """What was called, and with what."""
+
+    index: int = 0
+    name: str = ""
+    arguments: Json = {}
+
+
+class ToolCallWire(Wire):
+    """One call of an earlier turn."""
+
+    id: str = ""
+    function: FunctionCallWire = FunctionCallWire()
+
+    @property
+    def call(self) -> ToolCall:
+        """The call in the engine's terms."""
+        one = self.function
+        return ToolCall(one.name, one.arguments, id=self.id, index=one.index)
+
+
 class MessageWire(Wire):
     """One message of a native conversation."""
 
     role: str = ""
     content: str = ""
+    thinking: str = ""
     images: list[str] = []
+    tool_calls: list[ToolCallWire] = []
+    tool_name: str = ""
+    tool_call_id: str = ""
 
     @property
     def message(self) -> Message:
-        """The message in the engine's terms."""
-        return Message(self.role.lower(), self.content)
+        """The message in the engine's terms.
+
+        Raises:
+            RequestError: an image is not base64.
+        """
+        return Message(
+            role=self.role.lower(),
+            content=self.content,
+            thinking=self.thinking,
+            images=decode(self.images, "images"),
+            tool_calls=tuple(one.call for one in self.tool_calls),
+            tool_name=self.tool_name,
+            tool_call_id=self.tool_call_id,
+        )
 
 
 class ChatWire(SamplingWire):
     """Body of POST /api/chat."""
 
     messages: list[MessageWire] = []
-    tools: list[object] = []
+    tools: list[Json] = []
+    tool_choice: object = None  # as OpenAI's; our extension
 
 
 class EmbedWire(Wire):
@@ -178,24 +264,23 @@ class CreateWire(NamedWire):
     """Body of POST /api/create."""
 
     from_model: str = ""
-    files: dict[str, str] = {}
+    files: dict[str, str] | None = None  # empty is not the same as absent
     system: str | None = None
     template: str | None = None
     license: Annotated[list[str], BeforeValidator(_as_list)] = []
     parameters: dict[str, object] | None = None
     messages: list[MessageWire] = []
     stream: bool = True
-    # Known to Ollama, not to this engine: refused by name instead of being dropped in silence.
-    adapters: object = None
-    draft_files: object = None
-    quantize: object = None
-    quantization: object = None
-    draft_quantize: object = None
-    renderer: object = None
-    parser: object = None
-    requires: object = None
-    info: object = None
-    remote_host: object = None
+    adapters: dict[str, str] = {}
+    draft_files: dict[str, str] = {}
+    quantize: str = ""
+    quantization: str = ""  # what older clients call it
+    draft_quantize: str = ""
+    renderer: str = ""
+    parser: str = ""
+    requires: str = ""
+    info: dict[str, object] = {}
+    remote_host: str = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 from engine.errors import BlobNotFoundError, DigestError, LibraryError
+from engine.library.links import LINKS_FILE, Link, Links
 from engine.library.manifest import parse_digest
 
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1024 * 1024
+_WRITE_S = 3600.0
+_PULL_S = 7 * 86_400.0
 _MAX_SMALL_BYTES = 32 * 1024 * 1024  # templates, licences, parameters: anything read as a whole
 
 
 class BlobFolder:
-    """Files named by their SHA-256; a file under its final name is complete and was synced."""
+    """Files named by their SHA-256; a file under its final name is complete and was synced.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        links: which symbolic links are ours; by default what the file beside the folder says.
+        fallbacks: folders in which a blob is looked for too; they are only read.
+    """
+
+    def __init__(
+        self, folder: Path, links: Links | None = None, fallbacks: Sequence[BlobFolder] = ()
+    ) -> None:
         self.folder = folder
+        self.links = links or Links(folder.parent / LINKS_FILE)
+        self._fallbacks = tuple(fallbacks)
 
     def path(self, digest: str) -> Path:
         """Say where a blob lies, or would lie.
@@ -33,26 +46,59 @@ class BlobFolder:
         Raises:
             DigestError: not a digest.
         """
+        own = self.own_path(digest)
+        if self._fallbacks and not os.path.lexists(own):
+            for other in self._fallbacks:
+                if other.size(digest) is not None:
+                    return other.path(digest)
+        return own
+
+    def own_path(self, digest: str) -> Path:
+        """Say where a blob lies, or would lie, in this very folder.
+
+        Raises:
+            DigestError: not a digest.
+        """
         return self.folder / parse_digest(digest).replace(":", "-")
 
     def size(self, digest: str) -> int | None:
-        """Give a blob's size in bytes, or None if it is not stored."""
-        path = self.path(digest)
+        """Give a blob's size in bytes, or None if it is not stored or must not be used."""
         try:
-            return path.stat().st_size if path.is_file() else None
+            return self.checked_size(digest)
+        except LibraryError as error:
+            log.warning("blob_refused reason=%s", error)
+            return None
+
+    def checked_size(self, digest: str) -> int | None:
+        """Give a blob's size in bytes, or None if it is not stored.
+
+        Raises:
+            LibraryError: it is a link that must not be followed; the message says why.
+        """
+        own = self.own_path(digest)
+        if not os.path.lexists(own):
+            sizes = (other.size(digest) for other in self._fallbacks)
+            return next((size for size in sizes if size is not None), None)
+        try:
+            status = self._link_status(own) if own.is_symlink() else own.stat()
         except OSError:
             return None
+        return status.st_size if status is not None and S_ISREG(status.st_mode) else None
+
+    def _link_status(self, own: Path) -> os.stat_result | None:
+        return self.links.status(own, parse_digest(own.name))
 
     def read_small(self, digest: str) -> bytes:
         """Read a blob that is meant to be small.
 
         Raises:
             BlobNotFoundError: not stored.
-            LibraryError: larger than 32 MiB, or unreadable.
+            LibraryError: larger than 32 MiB, unreadable, or a link that must not be followed.
         """
-        path = self.path(digest)
+        if self.checked_size(digest) is None:
+            raise BlobNotFoundError(digest)
         try:
-            with path.open("rb") as file:
+            with self.path(digest).open("rb") as file:
                 data = file.read(_MAX_SMALL_BYTES + 1)
         except FileNotFoundError as error:
             raise BlobNotFoundError(digest) from error
@@ -61,6 +107,20 @@ class BlobFolder:
         if len(data) > _MAX_SMALL_BYTES:
             raise LibraryError(f"blob {digest} is larger than {_MAX_SMALL_BYTES:,} bytes")
         return data
+
+    def read_json(self, digest: str) -> object:
+        """Read a small blob that holds JSON; halves of letters, which no answer can hold, go.
+
+        Raises:
+            BlobNotFoundError: not stored.
+            LibraryError: as `read_small`, or not JSON.
+        """
+        try:
+            value: object = json.loads(self.read_small(digest))
+            # "\ud800" is a text to Python, but to no encoder.
+            return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        except (ValueError, RecursionError) as error:
+            raise LibraryError(f"blob {digest} is not JSON: {error}") from error
 
     def add(self, chunks: Iterable[bytes], digest: str | None = None) -> tuple[str, int]:
         """Store bytes; either all of them are stored under their digest, or nothing is.
@@ -101,7 +161,7 @@ class BlobFolder:
             LibraryError: the folder cannot be written.
             DigestError: on copying, the bytes turned out to have another digest.
         """
-        target = self.path(digest)
+        target = self.own_path(digest)
         if (size := self.size(digest)) is not None:
             return size
         self.prepare()
@@ -113,12 +173,31 @@ class BlobFolder:
             return self.add(file_chunks(source), digest)[1]
         return target.stat().st_size
 
+    def refer(self, link: Link, digest: str) -> None:
+        """Store a file outside by reference; the caller has checked its digest.
+
+        Raises:
+            LibraryError: the folder cannot be written.
+        """
+        self.prepare()
+        own = self.own_path(digest)
+        new = own.with_name(f"{own.name}-{os.getpid()}-new")
+        self.links.write(parse_digest(digest), link)
+        try:
+            new.unlink(missing_ok=True)
+            new.symlink_to(link.path)
+            new.replace(own)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise _not_writable(self.folder, error) from error
+
     def touch(self, digest: str) -> None:
         """Refresh a blob's time, which keeps other programs from tidying it away."""
         try:
-            os.utime(self.path(digest))
-        except OSError as error:
-            log.debug("blob_not_touched digest=%s reason=%s", digest, error.strerror)
+            # Of a link of ours its own time, not that of the user's file.
+            os.utime(self.own_path(digest), follow_symlinks=False)
+        except (OSError, NotImplementedError) as error:
+            log.debug("blob_not_touched digest=%s reason=%s", digest, error)
 
     def prepare(self) -> None:
         """Create the folder.
@@ -158,33 +237,54 @@ class BlobFolder:
         file.flush()
         os.fsync(file.fileno())
         path.chmod(0o644)
-        path.replace(self.path(digest))
+        path.replace(self.own_path(digest))
         sync_folder(self.folder)
 
-    def part_path(self, digest: str) -> Path:
-        """Say where the beginning of a blob that is being downloaded lies."""
-        path = self.path(digest)
-        return path.with_name(path.name + "-part")
+    def partial_path(self, digest: str) -> Path:
+        """Say where the bytes of a blob that is being downloaded lie."""
+        path = self.own_path(digest)
+        return path.with_name(path.name + "-partial")
 
     def remove(self, digest: str) -> None:
-        """Delete a blob if it is there.
+        """Delete a blob, or the link that stands for it, if it is there.
 
         Raises:
             LibraryError: it cannot be deleted.
         """
+        own = self.own_path(digest)
         try:
-            self.path(digest).unlink(missing_ok=True)
+            is_link = own.is_symlink()
+            own.unlink(missing_ok=True)
         except OSError as error:
             raise _not_writable(self.folder, error) from error
+        if is_link:
+            self.links.write(parse_digest(digest), None)
 
-    def remove_stale(self, max_age_s: float = 7 * 86_400.0) -> None:
-        """Delete what broken-off writes and downloads left behind a week or more ago."""
-        for path in [*self.folder.glob("sha256-*-new"), *self.folder.glob("sha256-*-part")]:
+    def stored(self) -> Iterator[tuple[str, float]]:
+        """Give the digest of each blob in this very folder, and when it was last touched."""
+        for path in self.folder.glob("sha256-*"):
             try:
-                if time.time() - path.stat().st_mtime > max_age_s:
-                    path.unlink()
-            except OSError as error:
-                log.debug("stale_file_kept name=%s reason=%s", path.name, error.strerror)
+                yield parse_digest(path.name), path.lstat().st_mtime
+            except (DigestError, OSError):  # something else, or gone meanwhile
+                continue
+
+    def remove_stale(self, now_s: float) -> None:
+        """Delete what broken-off writes left behind an hour ago, broken-off downloads a week ago.
+
+        "-part" is what an earlier version of ours called the beginning of a download.
+        """
+        for path in [*self.folder.glob("sha256-*-new"), *self.folder.glob("sha256-*-part")]:
+            _remove_older(path, now_s - _WRITE_S)
+        for path in self.folder.glob("sha256-*-partial"):
+            for part in (
+                path.parent.glob(path.name + "-*") if _is_older(path, now_s - _PULL_S) else ()
+            ):
+                _remove_older(part, now_s)
+            _remove_older(path, now_s - _PULL_S)
+        for note in self.folder.glob("sha256-*-partial-*"):
+            # A process was killed after the bytes had become a blob, or were given up.
+            if not os.path.lexists(str(note).rpartition("-")[0]):
+                _remove_older(note, now_s - _WRITE_S)
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
@@ -225,6 +325,21 @@ def sync_folder(folder: Path) -> None:
         log.debug("folder_not_synced folder=%s reason=%s", folder.name, error.strerror)
     finally:
         os.close(number)
+
+
+def _is_older(path: Path, than_s: float) -> bool:
+    try:
+        return path.lstat().st_mtime < than_s
+    except OSError:  # gone meanwhile
+        return False
+
+
+def _remove_older(path: Path, than_s: float) -> None:
+    try:
+        if _is_older(path, than_s):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.debug("stale_file_kept name=%s reason=%s", path.name, error.strerror)
 
 
 def _not_writable(folder: Path, error: OSError) -> LibraryError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from engine.types import Message, ModelEntry
 log = logging.getLogger(__name__)
 
 _MAX_REMEMBERED = 4096
+_MAX_TEXT_BYTES = 32 * 1024 * 1024  # of all layers of one kind
 
 
 class HeaderCache:
@@ -44,6 +44,8 @@ class HeaderCache:
             found = header_facts(read_header(path, max_items=0))
         except GgufError as error:
             log.warning("gguf_unreadable file=%s reason=%s", path.name, error)
+            if isinstance(error.__cause__, OSError):  # too many open files: not the file's fault
+                return None
         with self._lock:
             if len(self._facts) >= _MAX_REMEMBERED:
                 self._facts.clear()
@@ -97,7 +99,16 @@ def build_entry(
             config, facts, small.template, has_projector=bool(manifest.of_kind("projector"))
         ),
         is_readable=facts is not None and _is_complete(blobs, manifest),
+        chat_template=facts.chat_template if facts else "",
+        projector_paths=_paths(blobs, manifest, "projector"),
+        adapter_paths=_paths(blobs, manifest, "adapter"),
+        draft_path=next(iter(_paths(blobs, manifest, "draft")), None),
+        config=config,
     )
+
+
+def _paths(blobs: BlobFolder, manifest: Manifest, kind: LayerKind) -> tuple[Path, ...]:
+    return tuple(blobs.path(layer.digest) for layer in manifest.of_kind(kind))
 
 
 def _is_complete(blobs: BlobFolder, manifest: Manifest) -> bool:
@@ -121,8 +132,18 @@ def _small_layers(blobs: BlobFolder, manifest: Manifest) -> _SmallLayers:
 
 
 def _texts(blobs: BlobFolder, manifest: Manifest, kind: LayerKind) -> tuple[str, ...]:
-    found = (_read(blobs, layer) for layer in manifest.of_kind(kind))
-    return tuple(raw.decode("utf-8", errors="replace") for raw in found if raw is not None)
+    texts: list[str] = []
+    left = _MAX_TEXT_BYTES
+    for layer in manifest.of_kind(kind):
+        raw = _read(blobs, layer)
+        if raw is None:
+            continue
+        left -= len(raw)
+        if left < 0:  # ten thousand layers may name one large blob
+            log.warning("layers_left_out kind=%s reason=too many bytes", kind)
+            break
+        texts.append(raw.decode("utf-8", errors="replace"))
+    return tuple(texts)
 
 
 def _last(texts: tuple[str, ...]) -> str | None:
@@ -138,10 +159,9 @@ def _read(blobs: BlobFolder, layer: Layer) -> bytes | None:
 
 
 def _json(blobs: BlobFolder, layer: Layer) -> object:
-    raw = _read(blobs, layer)
     try:
-        return None if raw is None else json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        return blobs.read_json(layer.digest)
+    except (BlobNotFoundError, LibraryError) as error:
         log.warning("layer_unreadable kind=%s reason=%s", layer.kind, error)
         return None
 

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.library.gguf import Header
+from engine.library.template.choose import go_abilities, jinja_abilities
 from engine.types import Json, ModelDetails
 
-_GO_TOOLS = re.compile(r"\{\{[^}]*\.Tools\b")
-_GO_SUFFIX = re.compile(r"\{\{[^}]*\.Suffix\b")
-_GO_THINKING = re.compile(r"\{\{[^}]*\.Thinking\b")
-_JINJA_TOOLS = re.compile(r"\btools\b|\btool_calls?\b")
+_RANK_POOLING = 4  # LLAMA_POOLING_TYPE_RANK of llama.h: one score, no vector
+_GPT_OSS = frozenset({"gptoss", "gpt-oss"})
+# Ollama's parsers, which a config may name in place of a template that tells, and what each reads.
+_PARSER_TOOLS = frozenset(
+    {
+        "cogito",
+        "deepseek3",
+        "functiongemma",
+        "gemma4",
+        "gemma4-no-thinking",
+        "glm-4.7",
+        "harmony",
+        "lfm2",
+        "lfm2-thinking",
+        "ministral",
+        "nemotron-3-nano",
+        "olmo3",
+        "qwen3",
+        "qwen3-coder",
+        "qwen3-thinking",
+        "qwen3-vl-instruct",
+        "qwen3-vl-thinking",
+        "qwen3.5",
+    }
+)
+_PARSER_THINKING = frozenset(
+    {
+        "cogito",
+        "deepseek3",
+        "gemma4",
+        "glm-4.7",
+        "harmony",
+        "lfm2-thinking",
+        "nemotron-3-nano",
+        "olmo3-think",
+        "qwen3-thinking",
+        "qwen3-vl-thinking",
+        "qwen3.5",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +64,32 @@ class HeaderFacts:
     chat_template: str  # Jinja; empty if the file has none
     context_length: int  # tokens that the model was trained for; 0 if unknown
     embedding_length: int  # dimensions; 0 if unknown
+    pooling_type: int | None = None  # llama.h's number; None if the file says nothing
+
+    @property
+    def is_reranker(self) -> bool:
+        """Whether the model scores a pair of texts instead of turning one into a vector."""
+        return self.pooling_type == _RANK_POOLING
 
 
 def header_facts(header: Header) -> HeaderFacts:
     """Pick the facts out of a header."""
     architecture, metadata = header.architecture, header.metadata
     template = metadata.get("tokenizer.chat_template")
+    pooling = metadata.get(f"{architecture}.pooling_type")
     return HeaderFacts(
         architecture=architecture,
         n_parameters=header.n_parameters,
         file_type_name=header.file_type_name,
-        is_embedding=f"{architecture}.pooling_type" in metadata,
+        is_embedding=pooling is not None,
         has_vision=f"{architecture}.vision.block_count" in metadata,
         has_audio=f"{architecture}.audio.block_count" in metadata
-        or metadata.get("clip.has_audio_encoder") is True,
+        or metadata.get("clip.has_audio_encoder") is True
+        or metadata.get(f"{architecture}.has_audio_encoder") is True,
         chat_template=template if isinstance(template, str) else "",
         context_length=_whole(metadata.get(f"{architecture}.context_length")),
         embedding_length=_whole(metadata.get(f"{architecture}.embedding_length")),
+        pooling_type=_whole(pooling) if pooling is not None else None,
     )
 
 
@@ -91,23 +136,28 @@ def capabilities(
 ) -> tuple[str, ...]:
     """Derive what a model can do from its header, its templates and its config.
 
+    The words are Ollama's. It has none for rerankers: they are listed as `embedding`.
+
     Args:
         template: the Go template of the TEMPLATE layer.
         has_projector: whether there is a projector layer.
     """
     go, jinja = template or "", facts.chat_template if facts else ""
-    has_think_tags = ("<think>" in jinja and "</think>" in jinja) or bool(
-        re.search(r"split\(\s*['\"]</think>", jinja)
-    )
+    ours, native = go_abilities(go), jinja_abilities(jinja)
     family = _text(config, "model_family") or (facts.architecture if facts else "")
+    parser = _text(config, "parser")
+    is_embedding = facts is not None and facts.is_embedding
     found = {
-        "embedding": facts is not None and facts.is_embedding,
-        "completion": facts is None or not facts.is_embedding,
+        "embedding": is_embedding,
+        "completion": not is_embedding,
         "vision": has_projector or (facts is not None and facts.has_vision),
         "audio": facts is not None and facts.has_audio,
-        "tools": bool(_GO_TOOLS.search(go) or _JINJA_TOOLS.search(jinja)),
-        "insert": bool(_GO_SUFFIX.search(go)),
-        "thinking": bool(_GO_THINKING.search(go)) or has_think_tags or family == "gptoss",
+        "tools": ours.uses_tools or native.uses_tools or parser in _PARSER_TOOLS,
+        "insert": ours.uses_suffix,
+        "thinking": ours.uses_thinking
+        or native.uses_thinking
+        or parser in _PARSER_THINKING
+        or family in _GPT_OSS,
     }
     listed = config.get("capabilities")
     for name in listed if isinstance(listed, list) else []:

@@ -12,7 +12,8 @@ from typing import BinaryIO
 from engine.errors import GgufError
 from engine.library.gguf_types import FILE_TYPES, SCALARS, TENSOR_TYPES
 
-_MAX_HEADER_BYTES = 512 * 1024 * 1024
+_MAX_HEADER_BYTES = 128 * 1024 * 1024
+_MAX_ITEMS = 4_194_304  # of one array; the largest vocabularies have 300,000
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 1_048_576
 _MAX_KEY_BYTES = 65_535  # by the specification
@@ -176,7 +177,8 @@ def _value(cursor: _Cursor, key: str, max_items: int | None) -> object:
 def _array(cursor: _Cursor, key: str, max_items: int | None) -> list[object] | None:
     kind = int(cursor.number("I"))
     # A string needs 8 bytes for its length, anything else at least 1.
-    n_items = cursor.count("Q", cursor.size // (8 if kind == _STRING else 1), f"length of {key}")
+    limit = min(_MAX_ITEMS, cursor.size // (8 if kind == _STRING else 1))
+    n_items = cursor.count("Q", limit, f"length of {key}")
     is_kept = max_items is None or n_items <= max_items
     if kind == _STRING:
         return _strings(cursor, n_items, key, is_kept=is_kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
@@ -30,8 +30,10 @@ LAYER_ORDER: tuple[LayerKind, ...] = (
     "messages",
 )
 
+_MAX_LAYERS = 10_000
+_MAX_SIZE_BYTES = 2**50  # no disk holds more; a promise of more is a mistake or an attack
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
-_DIGEST_BYTES = re.compile(rb"sha256:([0-9a-f]{64})")
+_DIGEST_BYTES = re.compile(rb"sha256[:-]([0-9a-fA-F]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Layer:
     media_type: str
     digest: str
     size_bytes: int
+    origin: str = field(default="", compare=False)  # the model that the layer was taken from
 
     @property
     def kind(self) -> str:
@@ -121,15 +124,15 @@ def manifest_digest(raw: bytes) -> str:
 
 def mentioned_digests(raw: bytes) -> frozenset[str]:
     """Give every digest that stands in the bytes, even of a manifest too broken to be parsed."""
-    return frozenset("sha256:" + found.decode() for found in _DIGEST_BYTES.findall(raw))
+    return frozenset("sha256:" + found.decode().lower() for found in _DIGEST_BYTES.findall(raw))
 
 
 def _manifest(data: object) -> Manifest:
     if not isinstance(data, dict):
         raise TypeError("it is not a JSON object")
     layers = data.get("layers") or []
-    if not isinstance(layers, list):
-        raise TypeError("layers is not a list")
+    if not isinstance(layers, list) or len(layers) > _MAX_LAYERS:
+        raise TypeError(f"layers is not a list of at most {_MAX_LAYERS:,}")
     return Manifest(_layer(data.get("config")), tuple(_layer(layer) for layer in layers))
 
 
@@ -139,10 +142,16 @@ def _layer(data: object) -> Layer:
     media_type, digest, size = data.get("mediaType"), data.get("digest"), data.get("size", 0)
     if not isinstance(media_type, str) or not isinstance(digest, str):
         raise TypeError("a layer has no mediaType or no digest")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_SIZE_BYTES:
         raise TypeError(f"a layer has the size {size!r}")
-    return Layer(media_type, parse_digest(digest), size)
+    origin = data.get("from")
+    return Layer(media_type, parse_digest(digest), size, origin if isinstance(origin, str) else "")
 
 
 def _layer_json(layer: Layer) -> Json:
-    return {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size_bytes}
+    found: Json = {
+        "mediaType": layer.media_type,
+        "digest": layer.digest,
+        "size": layer.size_bytes,
+    }
+    return found | {"from": layer.origin} if layer.origin else found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from engine.errors import ModelfileError
-from engine.types import Message
+from engine.types import Message, Options
 
 _KEYWORDS = (
     "from",
@@ -24,14 +24,11 @@ _KEYWORDS = (
 )
 _ROLES = ("system", "user", "assistant")
 _SEMVER = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
-_INT = (
-    "num_keep seed num_predict top_k repeat_last_n num_ctx num_batch num_gpu main_gpu num_thread "
-    "draft_num_predict"
-)
-_FLOAT = "top_p min_p typical_p temperature repeat_penalty presence_penalty frequency_penalty "
-_BOOL = "use_mmap"
+# What a parameter's type in `Options` is called in a complaint about its value.
+_KINDS = {"int": "int", "float": "float", "bool": "bool", "tuple[str, ...]": "stop"}
 # Options of former versions: still read, without effect.
 _OLD = {
+    "draft_num_predict": "int",
     "penalize_newline": "bool",
     "low_vram": "bool",
     "f16_kv": "bool",
@@ -52,8 +49,7 @@ _FALSE = frozenset(["0", "f", "F", "FALSE", "false", "False"])
 class Modelfile:
     """What a Modelfile says.
 
-    Invariant: no text holds three quotation marks in a row or is written so that it cannot be
-    read back; `render_modelfile` refuses such texts.
+    Texts exist that no Modelfile can hold; `render_modelfile` refuses them.
     """
 
     sources: tuple[str, ...]  # FROM: a model name or paths; at least one
@@ -89,7 +85,7 @@ def parse_modelfile(text: str) -> Modelfile:
     if not by_keyword["from"]:
         raise ModelfileError("no FROM line")
     requires = _last(by_keyword["requires"])
-    if requires is not None and not _SEMVER.fullmatch(requires):
+    if requires is not None and not is_semver(requires):
         raise ModelfileError("requires must be a valid semver (e.g. 0.14.0)")
     return Modelfile(
         sources=_values(by_keyword["from"]),
@@ -171,11 +167,16 @@ def parameter_value(name: str, text: str) -> object:
     raise ModelfileError(f"invalid {kind} value [{text}]")
 
 
+def is_semver(text: str) -> bool:
+    """Say whether a text is a version as REQUIRES wants it."""
+    return _SEMVER.fullmatch(text) is not None
+
+
 def _parameter_kind(name: str) -> str:
-    if name == "stop":
-        return "stop"
-    for kind, names in (("int", _INT), ("float", _FLOAT), ("bool", _BOOL)):
-        if name in names.split():
+    for option in fields(Options):
+        # Optional ones read `int | None`.
+        kind = _KINDS.get(str(option.type).removesuffix(" | None"))
+        if option.name == name and kind:
             return kind
     if name in _OLD:
         return _OLD[name]
@@ -210,7 +211,7 @@ def _last(commands: Sequence[_Command]) -> str | None:
 def _commands(text: str) -> list[_Command]:
     """Cut the text into commands; a quoted value may go over several lines."""
     commands: list[_Command] = []
-    lines = text.replace("\r\n", "\n").split("\n")
+    lines = text.split("\n")  # a carriage return before it is trimmed like other space
     at = 0
     while at < len(lines):
         number, line = at + 1, lines[at].strip()
@@ -245,34 +246,48 @@ def _head(keyword: str, rest: str, number: int) -> tuple[str, str]:
 
 
 def _value(first: str, lines: Sequence[str], at: int) -> tuple[str, int]:
-    """Read a value that begins on a line; give it and the next line to read."""
-    quote = next((mark for mark in ('"""', '"') if first.startswith(mark)), "")
-    if not quote:
-        return first.strip(), at
-    body = first[len(quote) :]
+    """Read a value that begins on a line; give it and the next line to read.
+
+    A quotation is closed by the end of a line alone, so quotation marks may stand inside it.
+    """
+    mark = '"""' if first.startswith('"""') else '"' if first.startswith('"') else ""
+    parts = [first]
     while True:
-        end = body.find(quote)
-        if quote == '"""':
-            # A quotation mark at the very end of the text belongs to the text.
-            while end >= 0 and body[end + 3 : end + 4] == '"':
-                end += 1
-        if end >= 0:
-            return body[:end], at
+        if parts[-1].rstrip().endswith(mark):
+            text = _unquoted("\n".join(parts).strip())
+            if text is not None:
+                return text, at
         if at >= len(lines):
             raise ModelfileError("unexpected EOF")
-        body += "\n" + lines[at]
+        parts.append(lines[at])
         at += 1
+
+
+def _unquoted(text: str) -> str | None:
+    """Take the marks off; None if the quotation is still open."""
+    for mark in ('"""', '"'):
+        if text.startswith(mark):
+            is_closed = len(text) >= 2 * len(mark) and text.endswith(mark)
+            return text[len(mark) : -len(mark)] if is_closed else None
+    return text
 
 
 def _quoted(text: str) -> str:
     """Quote a value where it would not be read back otherwise."""
-    if '"""' in text:
-        raise ModelfileError(f'a value holds """, which no Modelfile can: {text[:60]!r}')
-    if '"' in text and ("\n" in text or text != text.strip() or text.startswith('"')):
-        return f'"""{text}"""'
-    if "\n" in text or text != text.strip() or not text:
-        return f'"{text}"'
-    return text
+    written = text
+    is_plain = text and text == text.strip() and not re.search(r'^"|[\r\n]', text)
+    if not is_plain:
+        written = f'"""{text}"""' if '"' in text else f'"{text}"'
+    first, *rest = written.split("\n")
+    try:
+        read, _ = _value(first.lstrip(), rest, 0)
+    except ModelfileError:
+        read = ""
+    if read != text:
+        raise ModelfileError(
+            f'a value holds """ at the end of a line, which no Modelfile can: {text[:60]!r}'
+        )
+    return written
 
 
 def _optional(keyword: str, value: str | None) -> list[str]:

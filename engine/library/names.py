@@ -76,7 +76,7 @@ def parse(text: str) -> ModelName:
     """
     if len(text) > _MAX_CHARACTERS:
         raise ModelNameError("invalid model name")
-    rest = _without_source(text.partition("://")[2] if "://" in text else text)
+    rest = _without_local(text.partition("://")[2] if "://" in text else text, text)
     tag = DEFAULT_TAG
     if rest.rfind(":") > rest.rfind("/"):
         rest, _, tag = rest.rpartition(":")
@@ -93,10 +93,23 @@ def scheme_of(text: str) -> str | None:
     return scheme.lower() if separator else None
 
 
-def _without_source(text: str) -> str:
-    head, _, last = text.rpartition(":")
-    if last.lower() != "local":
+def is_cloud(text: str) -> bool:
+    """Say whether a name as typed asks for a model that runs on somebody else's machine."""
+    tag = _tag_of(text).lower()
+    return tag == "cloud" or tag.endswith("-cloud")
+
+
+def _without_local(text: str, typed: str) -> str:
+    """Drop a trailing `:local`, unless the rest asks for the cloud."""
+    if not _tag_of(text):
         return text
-    if head.lower().endswith((":local", ":cloud", "-cloud")):
-        raise ModelNameError(f'use either :local or :cloud, not both: "{text}"')
-    return head
+    head, _, last = text.rpartition(":")
+    is_local = last.lower() == "local"
+    if (is_local and is_cloud(head)) or (is_cloud(text) and _tag_of(head).lower() == "local"):
+        raise ModelNameError(f'use either :local or :cloud, not both: "{typed}"')
+    return head if is_local else text
+
+
+def _tag_of(text: str) -> str:
+    """Give what follows the last colon, if that comes after the last slash."""
+    return text.rpartition(":")[2] if text.rfind(":") > text.rfind("/") else ""

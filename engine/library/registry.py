@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import md5
 
 import httpx
 
 from engine.errors import LibraryError, ModelNameError, ModelNotFoundError, RegistryError
 from engine.library.download import Patience, download
-from engine.library.manifest import MANIFEST_TYPE, Layer, Manifest, parse_manifest
-from engine.library.names import ModelName, parse, scheme_of
-from engine.library.registry_client import FileMissingError, Registry
+from engine.library.manifest import MANIFEST_TYPE, Manifest, parse_manifest
+from engine.library.names import ModelName, is_cloud, parse, scheme_of
+from engine.library.registry_client import Registry
 from engine.library.store import Library
+from engine.library.upload import Request, send, upload
 from engine.types import Progress
-
-_PART_BYTES = 32 * 1024 * 1024
 
 
 def pull(
@@ -40,15 +36,20 @@ def pull(
     wanted = parse(name)
     patience = patience or Patience()
     yield Progress("pulling manifest")
-    with _connected(wanted, name, insecure=insecure) as registry:
+    if is_cloud(name):
+        raise RegistryError(
+            f"pull model manifest: file does not exist ({name} runs on somebody else's machine; "
+            "choose a tag without cloud)"
+        )
+    with connected(library, wanted, name, insecure=insecure) as registry:
         raw, manifest = _fetch_manifest(registry, wanted, patience)
         layers = list(dict.fromkeys(manifest.all_layers))
         with library.keeping(layer.digest for layer in layers):
             for layer in layers:
-                yield from download(library.blobs, registry, layer, patience)
+                yield from download(library.jobs, library.blobs, registry, layer, patience)
             yield Progress("verifying sha256 digest")
             yield Progress("writing manifest")
-            if _leaves_something(library, name, manifest):
+            if library.is_pruning and _leaves_something(library, name, manifest):
                 yield Progress("removing unused layers")
             library.write_manifest_bytes(name, raw)
     yield Progress("success")
@@ -67,7 +68,7 @@ def push(
         ModelNameError: not a model name.
         ModelNotFoundError: not installed.
         RegistryError: refused or unreachable.
-        LibraryError: a blob cannot be read.
+        LibraryError: a blob cannot be read, or is not what the manifest says.
     """
     wanted = parse(name)
     patience = patience or Patience()
@@ -76,17 +77,27 @@ def push(
         raw = library.manifest_bytes(name)
     except ModelNotFoundError as error:
         raise ModelNotFoundError(name, "couldn't retrieve manifest") from error
-    with _connected(wanted, name, insecure=insecure) as registry:
+    library.check(name)
+    with connected(library, wanted, name, insecure=insecure) as registry:
         for layer in dict.fromkeys(parse_manifest(raw).all_layers):
-            yield from _upload(library, registry, layer, patience)
+            path = library.blob_path(layer.digest)
+            yield from upload(library.jobs, registry, layer, path, patience)
         yield Progress("pushing manifest")
         url = f"{registry.base}/manifests/{wanted.tag}"
-        _send(registry, _Request("PUT", url, raw, {"Content-Type": MANIFEST_TYPE}), patience)
+        send(registry, Request("PUT", url, raw, {"Content-Type": MANIFEST_TYPE}), patience)
     yield Progress("success")
 
 
 @contextmanager
-def _connected(wanted: ModelName, typed: str, *, insecure: bool) -> Iterator[Registry]:
+def connected(
+    library: Library, wanted: ModelName, typed: str, *, insecure: bool
+) -> Iterator[Registry]:
+    """Reach the registry that a name as typed asks for.
+
+    Raises:
+        ModelNameError: not an address of a registry.
+        RegistryError: plain HTTP without leave.
+    """
     scheme = scheme_of(typed) or "https"
     if scheme not in {"http", "https"}:
         raise ModelNameError("invalid model name")
@@ -94,7 +105,7 @@ def _connected(wanted: ModelName, typed: str, *, insecure: bool) -> Iterator[Reg
         raise RegistryError("insecure protocol http")
     if insecure and scheme_of(typed) is None and not _speaks_tls(wanted):
         scheme = "http"
-    with Registry(wanted, scheme=scheme, insecure=insecure) as registry:
+    with Registry(wanted, scheme=scheme, insecure=insecure, key_path=library.key_path) as registry:
         yield registry
 
 
@@ -121,11 +132,11 @@ def _fetch_manifest(
                     f"pull model manifest: {wanted.host} cannot be reached ({error}); check the "
                     "network and the name, or use a model that `quire list` shows"
                 ) from error
-            time.sleep(pause_s)
+            patience.sleep(pause_s)
         except httpx.TransportError as error:
             if pause_s is None:
                 raise RegistryError(f"pull model manifest: {error}") from error
-            time.sleep(pause_s)
+            patience.sleep(pause_s)
         except (RegistryError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise RegistryError(f"pull model manifest: {error}") from error
     try:
@@ -145,85 +156,3 @@ def _leaves_something(library: Library, name: str, new: Manifest) -> bool:
     except (ModelNotFoundError, LibraryError):
         return False
     return not set(old.all_layers) <= set(new.all_layers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    url: str
-    content: bytes = b""
-    headers: dict[str, str] | None = None
-
-
-def _send(registry: Registry, request: _Request, patience: Patience) -> httpx.Headers:
-    """Send something small enough to be sent again; follow no redirect."""
-    for pause_s in patience.pauses():
-        try:
-            with registry.open(
-                request.method,
-                request.url,
-                headers=request.headers,
-                content=request.content,
-                is_following=False,
-            ) as response:
-                return response.headers
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            if pause_s is None or not isinstance(error, httpx.TransportError):
-                raise RegistryError(f"{request.method} {request.url}: {error}") from error
-            time.sleep(pause_s)
-    raise AssertionError("patience has at least one try")
-
-
-def _upload(
-    library: Library, registry: Registry, layer: Layer, patience: Patience
-) -> Iterator[Progress]:
-    path = library.blob_path(layer.digest)
-    status, total = f"pushing {layer.digest[7:19]}", path.stat().st_size
-    if _has(registry, layer.digest, patience):
-        yield Progress(status, layer.digest, total, total)
-        return
-    yield Progress(status, layer.digest, total)
-    headers = _send(registry, _Request("POST", f"{registry.base}/blobs/uploads/"), patience)
-    place, sums, sent = _location(registry, headers), b"", 0
-    with path.open("rb") as file:
-        while part := file.read(_PART_BYTES):
-            extent = {"Content-Range": f"{sent}-{sent + len(part) - 1}", "X-Redirect-Uploads": "1"}
-            extent["Content-Type"] = "application/octet-stream"
-            place = _send_part(registry, _Request("PATCH", place, part, extent), patience)
-            sums += md5(part, usedforsecurity=False).digest()
-            sent += len(part)
-            yield Progress(status, layer.digest, total, sent)
-    n_parts = -(-total // _PART_BYTES)
-    tag = f"{md5(sums, usedforsecurity=False).hexdigest()}-{n_parts}"
-    end = httpx.URL(place).copy_merge_params({"digest": layer.digest, "etag": tag})
-    _send(registry, _Request("PUT", str(end)), patience)
-
-
-def _send_part(registry: Registry, request: _Request, patience: Patience) -> str:
-    """Send one part, to another host if the registry says so; give where the next one goes."""
-    headers = _send(registry, request, patience)
-    target = headers.get("Location", "")
-    is_elsewhere = bool(target) and httpx.URL(registry.base).join(target).host not in {
-        httpx.URL(registry.base).host
-    }
-    if is_elsewhere:
-        _send(registry, _Request("PUT", target, request.content), patience)
-        return _location(registry, headers, is_redirected=True)
-    return _location(registry, headers)
-
-
-def _location(registry: Registry, headers: httpx.Headers, *, is_redirected: bool = False) -> str:
-    place = headers.get("Docker-Upload-Location") or (
-        "" if is_redirected else headers.get("Location", "")
-    )
-    if not place:
-        raise RegistryError("the registry does not say where to send the file")
-    return str(httpx.URL(registry.base + "/").join(place))
-
-
-def _has(registry: Registry, digest: str, patience: Patience) -> bool:
-    try:
-        _send(registry, _Request("HEAD", f"{registry.base}/blobs/{digest}"), patience)
-    except FileMissingError:
-        return False
-    return True

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import json
 import platform
-import re
-import secrets
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 import httpx
 
 from engine.errors import RegistryError
+from engine.library.auth import (
+    Challenge,
+    fresh_token_url,
+    parse_challenge,
+    read_or_make_key,
+    signature,
+)
 from engine.library.names import ModelName
 from engine.version import OLLAMA_VERSION
 
-_USER_AGENT = f"ollama/{OLLAMA_VERSION} ({platform.machine()} {platform.system().lower()}) quire"
-_TIMEOUT = httpx.Timeout(connect=15.0, read=30.0, write=30.0, pool=30.0)
+_GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
+_MACHINE = _GO_NAMES.get(platform.machine().lower(), platform.machine().lower())
+_USER_AGENT = f"ollama/{OLLAMA_VERSION} ({_MACHINE} {platform.system().lower()}) quire"
+_TIMEOUT_S = 30.0
+_CONNECT_S = 15.0
 _MAX_REDIRECTS = 10
 _MAX_SMALL_BYTES = 8 * 1024 * 1024
-_CHALLENGE_PART = re.compile(r'(\w+)="([^"]*)"')
+_DENIED = "unauthorized: access denied"
 
 
 class FileMissingError(RegistryError):
@@ -32,17 +41,31 @@ class FileMissingError(RegistryError):
 
 
 class Registry:
-    """One repository of one registry; a context manager, used by one thread."""
+    """One repository of one registry; a context manager, used by several threads.
 
-    def __init__(self, name: ModelName, *, scheme: str, insecure: bool) -> None:
+    Args:
+        insecure: plain HTTP and unknown certificates are accepted.
+        key_path: what signs requests for tokens; without it they are not signed.
+        silence_s: how long an answer may bring nothing.
+    """
+
+    def __init__(
+        self,
+        name: ModelName,
+        *,
+        scheme: str,
+        insecure: bool,
+        key_path: Path | None = None,
+        silence_s: float = _TIMEOUT_S,
+    ) -> None:
         self.base = f"{scheme}://{name.host}/v2/{name.namespace}/{name.model}"
-        self._scope = f"repository:{name.namespace}/{name.model}:"
-        self._host = name.host
-        self._insecure = insecure
+        self._name, self._scheme, self._insecure = name, scheme, insecure
+        self._key_path = key_path
         self._token: str | None = None
+        self._token_lock = threading.Lock()
         self._client = httpx.Client(
             headers={"User-Agent": _USER_AGENT},
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(silence_s, connect=min(_CONNECT_S, silence_s)),
             verify=not insecure,
             max_redirects=_MAX_REDIRECTS,
             # A redirect to plain HTTP is refused here too: the hook sees every hop.
@@ -60,6 +83,23 @@ class Registry:
     ) -> None:
         self._client.close()
 
+    def again(self, silence_s: float = _TIMEOUT_S) -> Registry:
+        """Give the same repository with connections of its own, and the token so far."""
+        other = Registry(
+            self._name,
+            scheme=self._scheme,
+            insecure=self._insecure,
+            key_path=self._key_path,
+            silence_s=silence_s,
+        )
+        other._token = self._token
+        return other
+
+    def is_here(self, url: httpx.URL | str) -> bool:
+        """Say whether an address is one of this registry's own server."""
+        found, own = httpx.URL(url), httpx.URL(self.base)
+        return (found.scheme, found.netloc) == (own.scheme, own.netloc)
+
     @contextmanager
     def open(
         self,
@@ -67,30 +107,32 @@ class Registry:
         url: str,
         *,
         headers: dict[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
         is_following: bool = True,
     ) -> Iterator[httpx.Response]:
         """Send a request; give the response with its body still to be read.
 
         A refusal for want of a token is answered once, by asking for one. A redirect to another
-        host is followed without the token.
+        host is followed without the token. A `content` that can be read only once is not sent
+        twice: it must be a list, or bytes.
 
         Raises:
             FileMissingError: 404.
             RegistryError: any other refusal; the message is the registry's.
-            httpx.TransportError: no answer; may go away by itself.
+            httpx.TransportError: no answer, or none that would last; may go away by itself.
         """
-        sent = dict(headers or {})
         for is_last in (False, True):
-            if self._token and httpx.URL(url).netloc == httpx.URL(self.base).netloc:
-                sent["Authorization"] = f"Bearer {self._token}"
+            token = self._token
+            sent = dict(headers or {})
+            if token and self.is_here(url):
+                sent["Authorization"] = f"Bearer {token}"
             request = self._client.build_request(method, url, headers=sent, content=content)
             response = self._client.send(request, stream=True, follow_redirects=is_following)
             try:
-                if response.status_code == 401 and not is_last:
-                    self._fetch_token(response.headers.get("WWW-Authenticate", ""), method)
+                if response.status_code == 401 and not is_last and self.is_here(response.url):
+                    self._renew_token(token, response.headers.get("WWW-Authenticate", ""))
                     continue
-                _raise_for(response)
+                _raise_for(response, is_ours=self.is_here(response.url))
                 yield response
                 return
             finally:
@@ -120,41 +162,49 @@ class Registry:
                 "allow it with --insecure if you trust the network"
             )
 
-    def _fetch_token(self, challenge: str, method: str) -> None:
-        scheme, _, rest = challenge.partition(" ")
-        parts = dict(_CHALLENGE_PART.findall(rest))
-        realm = parts.get("realm", "")
-        if scheme.lower() != "bearer" or not realm:
-            raise RegistryError("unauthorized: access denied")
-        if httpx.URL(realm).host != httpx.URL(self.base).host:
-            raise RegistryError(f"registry {self._host} sends tokens' seekers elsewhere: {realm}")
-        actions = "pull" if method in {"GET", "HEAD"} else "pull,push"
-        query = {
-            "service": parts.get("service", self._host),
-            "scope": parts.get("scope", self._scope + actions),
-            "ts": str(int(time.time())),
-            "nonce": secrets.token_urlsafe(16),
-        }
-        # Without a signature: public models need none.
-        with self._client.stream("GET", realm, params=query) as response:
-            if response.status_code != 200:
-                raise RegistryError("unauthorized: access denied")
-            token = _token_in(_limited(response))
+    def _renew_token(self, refused: str | None, header: str) -> None:
+        """Answer a challenge, unless another thread has done so meanwhile."""
+        with self._token_lock:
+            if self._token == refused:
+                self._token = self._fetch_token(header)
+
+    def _fetch_token(self, header: str) -> str:
+        challenge = parse_challenge(header)
+        if challenge is None:
+            raise RegistryError(_DENIED)
+        if httpx.URL(challenge.realm).netloc != httpx.URL(self.base).netloc:
+            raise RegistryError(
+                f"registry {self._name.host} sends whoever seeks a token elsewhere: "
+                f"{challenge.realm}"
+            )
+        # Docker's token servers know no signatures; to them everybody is anonymous.
+        token = self._signed_token(challenge) or self._token_from(fresh_token_url(challenge), {})
         if token is None:
-            raise RegistryError("unauthorized: access denied")
-        self._token = token
+            raise RegistryError(_DENIED)
+        return token
+
+    def _signed_token(self, challenge: Challenge) -> str | None:
+        key = read_or_make_key(self._key_path) if self._key_path is not None else None
+        if key is None:
+            return None
+        url = fresh_token_url(challenge)
+        return self._token_from(url, {"Authorization": signature(key, str(url))})
+
+    def _token_from(self, url: httpx.URL, headers: dict[str, str]) -> str | None:
+        with self._client.stream("GET", url, headers=headers) as response:
+            return _token_in(_limited(response)) if response.status_code == 200 else None
 
 
-def _raise_for(response: httpx.Response) -> None:
+def _raise_for(response: httpx.Response, *, is_ours: bool) -> None:
     status = response.status_code
+    # An address that we were redirected to may have expired; 5xx and 429 may go away as well.
+    if status >= 500 or status == 429 or (status >= 400 and not is_ours):
+        raise httpx.TransportError(f"{status}: {_said(response)}")
     if status == 404:
         raise FileMissingError
     if status == 401:
-        raise RegistryError("unauthorized: access denied")
-    # 416: the part that we have is of no use; 5xx and 429 may go away by themselves.
-    if status >= 500 or status == 429:
-        raise httpx.TransportError(f"{status}: {_said(response)}")
-    if status >= 400 and status != 416:
+        raise RegistryError(_DENIED)
+    if status >= 400:
         raise RegistryError(f"{status}: {_said(response)}")
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
-import threading
-from collections import Counter
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from engine.errors import (
@@ -18,8 +15,12 @@ from engine.errors import (
     ModelNameError,
     ModelNotFoundError,
 )
-from engine.library.blobs import BlobFolder, sync_folder
+from engine.library.blobs import BlobFolder, file_digest
+from engine.library.claims import Claims
 from engine.library.entry import HeaderCache, build_entry
+from engine.library.jobs import Jobs
+from engine.library.links import LINKS_FILE, Links, link_to
+from engine.library.lock import StoreLock
 from engine.library.manifest import (
     Layer,
     LayerKind,
@@ -30,39 +31,65 @@ from engine.library.manifest import (
     parse_manifest,
     render_manifest,
 )
-from engine.library.names import ModelName, parse
+from engine.library.manifests import ManifestFolder
+from engine.library.names import ModelName, is_cloud, parse
 from engine.types import ModelEntry
 
 log = logging.getLogger(__name__)
 
-_MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+_MIN_AGE_S = 3600.0  # an unused blob that is younger may be somebody's work in progress
 
 
 class Library:
     """The installed models: `manifests/<host>/<namespace>/<model>/<tag>` and `blobs/sha256-<hex>`.
 
-    Safe for several threads; another program may use the same folder. Nothing is created
-    before the first write, so a folder that is read-only, or missing, can be read.
+    Safe for several threads and processes; another program may use the same folder. Nothing is
+    created before the first write, so a folder that is read-only, or missing, can be read.
+
+    Args:
+        root: the folder that is written.
+        extra_roots: further folders of that layout, only ever read; of two models with the same
+            name the one in the earlier folder counts.
+        is_pruning: whether blobs that a replaced model leaves behind, and old leftovers, go.
+        key_path: the key that answers registries' challenges; made when first needed. Without
+            one, tokens are asked for without a signature.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        extra_roots: Sequence[Path] = (),
+        *,
+        is_pruning: bool = True,
+        key_path: Path | None = None,
+    ) -> None:
         self.root = root
-        self.blobs = BlobFolder(root / "blobs")
-        self._manifests = root / "manifests"
+        self.is_pruning, self.key_path = is_pruning, key_path
+        others = [_blob_folder(extra) for extra in extra_roots]
+        self.blobs = _blob_folder(root, others)
+        self.jobs = Jobs()  # transfers that several requests share
+        self._manifests = ManifestFolder(root / "manifests")
+        self._extra = [ManifestFolder(extra / "manifests") for extra in extra_roots]
         self._headers = HeaderCache()
-        self._lock = threading.RLock()  # around every change of manifests and every clean-up
-        self._kept: Counter[str] = Counter()  # digests that a running pull or create relies on
+        self._lock = StoreLock(root / ".quire.lock")  # around every change and every clean-up
+        self._claims = Claims(root / ".quire-claims")
 
     # reading
 
     def entries(self) -> list[ModelEntry]:
         """List what is installed, newest first; what cannot be read is skipped with a warning."""
         found: list[ModelEntry] = []
-        for name, path in self._walk():
-            try:
-                found.append(self._entry(name, path))
-            except (LibraryError, ModelNotFoundError) as error:
-                log.warning("manifest_skipped name=%s reason=%s", name.short, error)
+        seen: set[tuple[str, ...]] = set()
+        for folder in (self._manifests, *self._extra):
+            hidden = frozenset(seen)
+            for name, path in folder.walk():
+                if name.key in hidden:
+                    continue
+                seen.add(name.key)
+                try:
+                    found.append(self._entry(folder, name, path))
+                except (LibraryError, ModelNotFoundError) as error:
+                    log.warning("manifest_skipped name=%s reason=%s", name.short, error)
         return sorted(found, key=lambda entry: entry.modified_at, reverse=True)
 
     def find(self, name: str) -> ModelEntry:
@@ -75,13 +102,15 @@ class Library:
         """
         if not name:
             raise ModelNotFoundError(name)
-        located = self._locate(parse(name))
-        if located is None:
-            raise ModelNotFoundError(name)
+        folder, located, path = self._located(name)
         try:
-            return self._entry(*located)
+            return self._entry(folder, located, path)
         except ModelNotFoundError as error:  # deleted since
             raise ModelNotFoundError(name) from error
+        except LibraryError as error:
+            if is_cloud(name):  # a note of where it runs, not a model that we could run
+                raise ModelNotFoundError(name) from error
+            raise
 
     def manifest(self, name: str) -> Manifest:
         """Read a model's manifest.
@@ -97,10 +126,8 @@ class Library:
         Raises:
             ModelNameError, ModelNotFoundError, LibraryError: as `find`.
         """
-        located = self._locate(parse(name))
-        if located is None:
-            raise ModelNotFoundError(name)
-        return self._read_manifest(*located)
+        folder, located, path = self._located(name)
+        return folder.read(located, path)
 
     def manifest_layers(self, name: str) -> tuple[Layer, ...]:
         """List a model's layers.
@@ -124,10 +151,29 @@ class Library:
         Raises:
             DigestError: not a digest.
             BlobNotFoundError: not stored.
+            LibraryError: it refers to a file that has changed, or that nobody permitted.
         """
-        if not self.has_blob(digest):
+        if self.blobs.checked_size(digest) is None:
             raise BlobNotFoundError(digest)
         return self.blobs.path(digest)
+
+    def check(self, name: str) -> None:
+        """See that every blob of a model is there in its full size.
+
+        Raises:
+            ModelNameError, ModelNotFoundError, LibraryError: as `find`; LibraryError also says
+                which blob is missing, cut short, or has changed since it was linked.
+        """
+        for layer in self.manifest(name).all_layers:
+            size = self.blobs.checked_size(layer.digest)
+            if size is None:
+                raise LibraryError(f"{name} lacks its blob {layer.digest}; pull or create it again")
+            if size != layer.size_bytes:
+                raise LibraryError(
+                    f"blob {layer.digest} of {name} has {size:,} bytes instead of "
+                    f"{layer.size_bytes:,}; delete {self.blobs.path(layer.digest)} and pull or "
+                    "create the model again"
+                )
 
     # writing
 
@@ -149,6 +195,26 @@ class Library:
         digest, size = self.blobs.add([data])
         return Layer(layer_type(kind), digest, size)
 
+    def link_blob(self, path: Path, digest: str | None = None) -> tuple[str, int]:
+        """Store a file by reference, without copying; give digest and size.
+
+        Args:
+            digest: what the caller has found to be the file's; by default it is taken here.
+
+        Raises:
+            DigestError: not a digest.
+            LibraryError: the file cannot be read or changes meanwhile, or the folder cannot be
+                written.
+        """
+        link = link_to(path)
+        found = file_digest(Path(link.path)) if digest is None else parse_digest(digest)
+        if link_to(path) != link:
+            raise LibraryError(f"{path} changed while it was read; try again")
+        with self._lock.held():
+            if self.blobs.size(found) is None or self.blobs.own_path(found).is_symlink():
+                self.blobs.refer(link, found)
+        return found, link.size_bytes
+
     def write_manifest(self, name: str, config: Layer, layers: Sequence[Layer]) -> None:
         """Install a model whose blobs are all stored; an older one of that name goes.
 
@@ -167,17 +233,18 @@ class Library:
         """
         wanted = parse(name)
         manifest = parse_manifest(raw)
-        with self._lock:
+        with self._lock.held():
             for layer in manifest.all_layers:
                 if self.blobs.size(layer.digest) is None:
                     raise LibraryError(f"cannot install {wanted.short}: no blob {layer.digest}")
-            located = self._locate(wanted)
-            path = located[1] if located else self._path(wanted)
+            located = self._manifests.locate(wanted)
+            path = located[1] if located else self._manifests.path(wanted)
             before = _read_or_none(path)
             if before == raw:
                 return
-            self._write(path, raw)
-            self._prune(mentioned_digests(before or b""))
+            self._manifests.write(path, raw)
+            if self.is_pruning:
+                self._prune(mentioned_digests(before or b""))
 
     def copy(self, source: str, destination: str) -> None:
         """Give an installed model a second name.
@@ -189,11 +256,12 @@ class Library:
         """
         _check(source, f'source "{source}" is invalid')
         _check(destination, f'destination "{destination}" is invalid')
-        with self._lock:
-            located = self._locate(parse(source))
-            if located is None:
-                raise ModelNotFoundError(source, f'model "{source}" not found')
-            self.write_manifest_bytes(destination, self._read_manifest(*located))
+        try:
+            self._located(source)  # without the lock: a wrong name creates nothing
+            with self._lock.held():  # nobody shall delete it meanwhile
+                self.write_manifest_bytes(destination, self.manifest_bytes(source))
+        except ModelNotFoundError as error:
+            raise ModelNotFoundError(source, f'model "{source}" not found') from error
 
     def delete(self, name: str) -> None:
         """Remove a model, and those of its blobs that no other model uses.
@@ -204,31 +272,29 @@ class Library:
             LibraryError: the folder cannot be written.
         """
         _check(name, f'name "{name}" is invalid')
-        with self._lock:
-            located = self._locate(parse(name))
+        folder, _, path = self._located(name)  # without the lock: a wrong name creates nothing
+        if folder is not self._manifests:
+            raise LibraryError(f"{name} lies in a folder that is only read; delete {path} there")
+        with self._lock.held():
+            located = self._manifests.locate(parse(name))
             if located is None:
                 raise ModelNotFoundError(name)
-            path = located[1]
-            raw = _read_or_none(path) or b""
-            try:
-                path.unlink()
-            except OSError as error:
-                raise LibraryError(f"cannot delete {path}: {error.strerror}") from error
+            raw = _read_or_none(located[1]) or b""
+            self._manifests.remove(located[1])
             self._prune(mentioned_digests(raw))
-            self._remove_empty(path.parent)
 
     @contextmanager
     def keeping(self, digests: Iterable[str]) -> Iterator[None]:
-        """Keep blobs that no manifest names yet from being cleaned up by another thread."""
-        kept = [parse_digest(digest) for digest in digests]
-        with self._lock:
-            self._kept.update(kept)
-        try:
+        """Keep blobs that no manifest names yet from being cleaned up, by whatever process.
+
+        Raises:
+            LibraryError: the folder cannot be written.
+        """
+        with ExitStack() as claimed:
+            # Not while somebody cleans up, who has asked for the claims already.
+            with self._lock.held():
+                claimed.enter_context(self._claims.held([parse_digest(one) for one in digests]))
             yield
-        finally:
-            with self._lock:
-                self._kept.subtract(kept)
-                self._kept += Counter()  # drops the zeros
 
     def prune(self, digests: Iterable[str]) -> None:
         """Delete those of the blobs that no manifest and no running work uses.
@@ -236,112 +302,65 @@ class Library:
         Raises:
             LibraryError: the folder cannot be written.
         """
-        with self._lock:
+        with self._lock.held():
             self._prune(frozenset(parse_digest(digest) for digest in digests))
+
+    def tidy(self) -> None:
+        """Delete what interrupted work left behind; for the start of a server.
+
+        These are our own temporary files and blobs that nothing has used for an hour. Parts of
+        downloads stay for a week. Does nothing without pruning, or in a folder that is missing.
+
+        Raises:
+            LibraryError: the folder cannot be written.
+        """
+        if not self.is_pruning or not self.blobs.folder.is_dir():
+            return
+        now_s = time.time()
+        with self._lock.held():
+            self.blobs.remove_stale(now_s)
+            self._manifests.remove_stale(now_s)
+            self._prune(
+                frozenset(
+                    digest
+                    for digest, touched_s in self.blobs.stored()
+                    if now_s - touched_s > _MIN_AGE_S
+                )
+            )
+
+    def close(self) -> None:
+        """Stop running transfers; what they have fetched so far stays for the next time."""
+        self.jobs.close()
 
     # inside
 
-    def _path(self, name: ModelName) -> Path:
-        return self._manifests.joinpath(*name.parts)
+    def _located(self, name: str) -> tuple[ManifestFolder, ModelName, Path]:
+        wanted = parse(name)
+        for folder in (self._manifests, *self._extra):
+            if (located := folder.locate(wanted)) is not None:
+                return folder, *located
+        raise ModelNotFoundError(name)
 
-    def _locate(self, name: ModelName) -> tuple[ModelName, Path] | None:
-        """Find the manifest under the name's own spelling, else under another of its cases."""
-        exact = self._path(name)
-        if exact.is_file():
-            return name, exact
-        places: list[tuple[str, ...]] = [()]
-        for part in name.key:
-            places = [
-                (*place, child)
-                for place in places
-                for child in _names_in(self._manifests.joinpath(*place))
-                if child.isascii() and child.lower() == part
-            ]
-        for place in places:
-            if (path := self._manifests.joinpath(*place)).is_file():
-                return ModelName(*place), path
-        return None
-
-    def _walk(self) -> Iterator[tuple[ModelName, Path]]:
-        places: list[tuple[str, ...]] = [()]
-        for _ in range(4):
-            places = [
-                (*place, child)
-                for place in places
-                for child in _names_in(self._manifests.joinpath(*place))
-            ]
-        for place in places:
-            path = self._manifests.joinpath(*place)
-            try:
-                name = ModelName(*place)
-            except ModelNameError:
-                log.warning("manifest_skipped path=%s reason=invalid name", "/".join(place))
-                continue
-            if path.is_file():
-                yield name, path
-
-    def _read_manifest(self, name: ModelName, path: Path) -> bytes:
-        try:
-            with path.open("rb") as file:
-                raw = file.read(_MAX_MANIFEST_BYTES + 1)
-        except FileNotFoundError as error:
-            raise ModelNotFoundError(name.short) from error
-        except OSError as error:
-            raise LibraryError(f"cannot read {path}: {error.strerror}") from error
-        if len(raw) > _MAX_MANIFEST_BYTES:
-            raise LibraryError(f"manifest {path} is larger than {_MAX_MANIFEST_BYTES:,} bytes")
-        return raw
-
-    def _entry(self, name: ModelName, path: Path) -> ModelEntry:
-        raw = self._read_manifest(name, path)
+    def _entry(self, folder: ManifestFolder, name: ModelName, path: Path) -> ModelEntry:
+        raw = folder.read(name, path)
         try:
             modified_s = path.stat().st_mtime
         except OSError as error:
             raise ModelNotFoundError(name.short) from error
         return build_entry(name.short, raw, modified_s, self.blobs, self._headers)
 
-    def _write(self, path: Path, raw: bytes) -> None:
-        new: Path | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Beside the four levels of names, so that no reader takes it for a manifest.
-            number, text = tempfile.mkstemp(prefix=".new-", dir=self._manifests)
-            new = Path(text)
-            with os.fdopen(number, "wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            new.chmod(0o644)
-            new.replace(path)
-            sync_folder(path.parent)
-        except OSError as error:
-            raise LibraryError(f"cannot write {path}: {error.strerror}") from error
-        finally:
-            if new is not None:
-                new.unlink(missing_ok=True)
-
     def _prune(self, candidates: frozenset[str]) -> None:
-        unused = set(candidates) - set(self._kept)
+        unused = set(candidates) - self._claims.current() if candidates else set()
         if not unused:
             return
-        for name, path in self._walk():
-            try:
-                # By text, not by structure: also a broken manifest protects what it names.
-                unused -= mentioned_digests(self._read_manifest(name, path))
-            except (LibraryError, ModelNotFoundError) as error:
-                log.warning("blobs_kept reason=%s", error)
-                return
+        try:
+            # By text, not by structure: also a broken manifest protects what it names.
+            unused -= self._manifests.mentioned()
+        except LibraryError as error:
+            log.warning("blobs_kept reason=%s", error)
+            return
         for digest in unused:
             self.blobs.remove(digest)
-        self.blobs.remove_stale()
-
-    def _remove_empty(self, folder: Path) -> None:
-        while folder != self._manifests and self._manifests in folder.parents:
-            try:
-                folder.rmdir()
-            except OSError:  # not empty
-                return
-            folder = folder.parent
 
 
 def json_layer(library: Library, kind: LayerKind, value: object) -> Layer:
@@ -360,11 +379,8 @@ def _check(text: str, message: str) -> None:
         raise ModelNameError(message) from error
 
 
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError:  # missing, a file, or not readable
-        return []
+def _blob_folder(root: Path, others: Sequence[BlobFolder] = ()) -> BlobFolder:
+    return BlobFolder(root / "blobs", Links(root / LINKS_FILE), others)
 
 
 def _read_or_none(path: Path) -> bytes | None:

@@ -1,11 +1,12 @@
-"""Token lists in, normalised vectors out: an embedding model's context, many texts a step."""
+"""Token lists in, vectors or scores out: a pooling model's context, many texts a step."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import RequestError, RuntimeFailedError
 from engine.runtime.gate import Gate
@@ -49,7 +50,7 @@ def normalise(vectors: Vectors) -> Vectors:
 
 
 class Encoder:
-    """Compute embeddings; callers take turns."""
+    """Compute embeddings or a reranker's scores; callers take turns."""
 
     def __init__(self, model: Model, context: Context, *, n_ctx: int, gate: Gate) -> None:
         self.model, self.n_ctx = model, n_ctx
@@ -67,24 +68,54 @@ class Encoder:
             RuntimeFailedError: the model is being unloaded, or llama.cpp refuses.
         """
         found = np.zeros((len(texts), self.model.n_dimensions), dtype=np.float32)
+
+        def read(at: int, sequence: int) -> None:
+            found[at] = self._context.embedding(sequence)
+
+        self._compute(texts, priority, read)
+        return normalise(found)
+
+    def score(self, pairs: Sequence[Sequence[int]], priority: Priority) -> NDArray[np.float32]:
+        """Score tokenized pairs of query and document, none of them empty.
+
+        Shapes:
+            result: (n_pairs,) float32, as the model gives them: no logistic.
+        Raises:
+            RequestError: a score is NaN or infinite.
+            RuntimeFailedError: as `embed`.
+        """
+        found = np.zeros(len(pairs), dtype=np.float32)
+
+        def read(at: int, sequence: int) -> None:
+            found[at] = self._context.score(sequence)
+
+        self._compute(pairs, priority, read)
+        if not np.isfinite(found).all():
+            raise RequestError("a score is NaN or Inf: this model cannot judge this text")
+        return found
+
+    def _compute(
+        self,
+        texts: Sequence[Sequence[int]],
+        priority: Priority,
+        read: Callable[[int, int], None],
+    ) -> None:
+        """Compute all texts; `read` takes one's result: (index of the text, its sequence)."""
         for group in pack([len(text) for text in texts], STEP_TOKENS, MAX_SEQUENCES):
             with self._gate.hold(priority), self._one_at_a_time:
                 if self._is_stopped:
                     raise RuntimeFailedError("the model is being unloaded")
-                self._embed_group(group, texts, found)
-        return normalise(found)
+                self._decode([texts[at] for at in group])
+                for sequence, at in enumerate(group):
+                    read(at, sequence)
 
-    def _embed_group(
-        self, group: Sequence[int], texts: Sequence[Sequence[int]], found: Vectors
-    ) -> None:
+    def _decode(self, texts: Sequence[Sequence[int]]) -> None:
         self._batch.clear()
-        for sequence, at in enumerate(group):
-            for position, token in enumerate(texts[at]):
+        for sequence, text in enumerate(texts):
+            for position, token in enumerate(text):
                 self._batch.add(token, position, sequence, wants_output=True)
         self._context.forget_all()
         self._context.decode(self._batch)
-        for sequence, at in enumerate(group):
-            found[at] = self._context.embedding(sequence)
 
     def stop(self) -> None:
         """Let no further step begin."""

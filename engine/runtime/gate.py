@@ -6,7 +6,6 @@ slow each other down tenfold. So everything that computes on the processor holds
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import threading
 import time
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from engine.errors import BusyError
 from engine.types import Priority
 
+# Several streams never leave the gate free: who waited so long stands in line with them.
+PATIENCE_S = {Priority.QUERY: 0.5, Priority.BACKGROUND: 5.0}
 RECENT_S = 0.1  # a stream that computed so lately is taken to go on
 
 
@@ -39,12 +40,27 @@ def background_may_start(past: Past, now_s: float) -> bool:
     return now_s - past.background_ended_s >= past.background_took_s
 
 
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A place in the line."""
+
+    priority: Priority
+    number: int
+    since_s: float
+
+    def rank(self, now_s: float) -> tuple[int, int]:
+        """Tell who goes first: the smallest."""
+        patience_s = PATIENCE_S.get(self.priority, 0.0)
+        is_urgent = now_s - self.since_s >= patience_s
+        return (Priority.INTERACTIVE if is_urgent else self.priority, self.number)
+
+
 class Gate:
     """A lock with an order."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._waiting: list[tuple[int, int]] = []
+        self._waiting: list[Ticket] = []
         self._numbers = itertools.count()
         self._is_held = False
         self._past = Past()
@@ -64,25 +80,25 @@ class Gate:
             self._release(priority, began_s)
 
     def _take(self, priority: Priority, deadline_s: float) -> None:
-        ticket = (int(priority), next(self._numbers))
+        ticket = Ticket(priority, next(self._numbers), time.monotonic())
         with self._condition:
-            heapq.heappush(self._waiting, ticket)
+            self._waiting.append(ticket)
             try:
                 while not self._is_my_turn(ticket):
                     if time.monotonic() > deadline_s:
                         raise BusyError
-                    # A background ticket may come due by the clock alone.
-                    self._condition.wait(0.02 if priority == Priority.BACKGROUND else 1.0)
+                    # One that is not urgent may come due by the clock alone.
+                    self._condition.wait(1.0 if priority == Priority.INTERACTIVE else 0.02)
                 self._is_held = True
             finally:
                 self._waiting.remove(ticket)
-                heapq.heapify(self._waiting)
 
-    def _is_my_turn(self, ticket: tuple[int, int]) -> bool:
-        if self._is_held or min(self._waiting) != ticket:
+    def _is_my_turn(self, ticket: Ticket) -> bool:
+        now_s = time.monotonic()
+        if self._is_held or min(self._waiting, key=lambda one: one.rank(now_s)) != ticket:
             return False
-        is_background = ticket[0] == Priority.BACKGROUND
-        return not is_background or background_may_start(self._past, time.monotonic())
+        is_background = ticket.priority == Priority.BACKGROUND
+        return not is_background or background_may_start(self._past, now_s)
 
     def _release(self, priority: Priority, began_s: float) -> None:
         now_s = time.monotonic()

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from engine.errors import FormatError
 from engine.types import Format
+
+# llama.cpp reads a grammar by recursion: 20,000 brackets, or 100,000 rules that only name the next,
+# end the process.
+_MAX_NESTING = 500
+_MAX_CHARACTERS = 1 << 18
+# Literals, sets and comments hold brackets that open nothing.
+_NOT_SYNTAX = re.compile(r'"(?:[^"\\]|\\.)*"?|\[(?:[^\]\\]|\\.)*\]?|#[^\n]*', re.DOTALL)
 
 JSON_OBJECT = r"""
 root ::= object
@@ -54,3 +62,24 @@ def _from_schema(schema: Mapping[str, object]) -> str:
         raise FormatError(
             f"invalid format: this JSON schema cannot be turned into a grammar: {error}"
         ) from error
+
+
+def check_size(grammar: str) -> None:
+    """Refuse a grammar that is too large or too deep to be read.
+
+    Raises:
+        FormatError: says which it is.
+    """
+    if len(grammar) > _MAX_CHARACTERS:
+        raise FormatError(
+            f"the grammar cannot be used: it has {len(grammar):,} characters, {_MAX_CHARACTERS:,} "
+            "are allowed; write a smaller one, or a simpler schema"
+        )
+    depth = 0
+    for bracket in re.findall(r"[()]", _NOT_SYNTAX.sub("", grammar)):
+        depth += 1 if bracket == "(" else -1
+        if depth > _MAX_NESTING:
+            raise FormatError(
+                f"the grammar cannot be used: its brackets are nested deeper than {_MAX_NESTING}; "
+                "give the inner parts rules of their own"
+            )

@@ -1,15 +1,15 @@
-"""Own one llama.cpp object each: a model, a context, a sampler; the only import of llama_cpp.
+"""Own one llama.cpp object each: a model, a batch, a context.
 
-Everything native is here, behind classes that are closed once and say in Python what went wrong.
-Nothing in this file decides; nothing outside it touches a pointer.
+Everything native is here and in the files `*_native.py` beside it, behind classes that are closed
+once and say in Python what went wrong. Nothing in these files decides; nothing outside them
+touches a pointer.
 """
 
 from __future__ import annotations
 
 import ctypes
-import threading
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,50 +18,12 @@ import llama_cpp as native
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import FormatError, LoadError, OutOfMemoryError, RuntimeFailedError
+from engine.errors import LoadError, OutOfMemoryError, RuntimeFailedError
+from engine.runtime.log_native import LOG, start_backend
 from engine.types import Options
 
 POOLING_NONE, POOLING_RANK = 0, 4  # llama_pooling_type
 _NO_POOLING_SAID = -1
-_LEVEL_WARNING, _LEVEL_ERROR = 3, 4  # ggml_log_level
-
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-
-
-class NativeLog:
-    """The last lines that llama.cpp said, kept so that a failed load can quote them."""
-
-    def __init__(self, n_lines: int = 40) -> None:
-        self._lines: deque[str] = deque(maxlen=n_lines)
-        self._callback = native.llama_log_callback(self._take)  # must outlive the library
-
-    def install(self) -> None:
-        """Send llama.cpp's words here instead of to stderr."""
-        native.llama_log_set(self._callback, ctypes.c_void_p(0))
-
-    def _take(self, level: int, text: bytes, _: object) -> None:
-        if level in (_LEVEL_WARNING, _LEVEL_ERROR):
-            self._lines.append(text.decode("utf-8", "replace").strip())
-
-    def tail(self) -> str:
-        """Quote the last words, oldest first, and forget them."""
-        said = "; ".join(line for line in list(self._lines)[-4:] if line)
-        self._lines.clear()
-        return said
-
-
-_LOG = NativeLog()
-_START = threading.Lock()
-_is_started = threading.Event()
-
-
-def start_backend() -> None:
-    """Initialise llama.cpp once per process."""
-    with _START:
-        if not _is_started.is_set():
-            _LOG.install()
-            native.llama_backend_init()
-            _is_started.set()
 
 
 def build_features() -> dict[str, str]:
@@ -75,17 +37,34 @@ def build_features() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class PairMarks:
+    """Tokens before a query, between it and a document, and after that."""
+
+    begin: tuple[int, ...]
+    between: tuple[int, ...]
+    end: tuple[int, ...]
+
+
 class Model:
     """The weights and the vocabulary of one GGUF file; may be shared by several contexts."""
 
-    def __init__(self, path: Path, options: Options, *, has_extra_buffers: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: Options,
+        *,
+        has_extra_buffers: bool = True,
+        adapters: Sequence[Path] = (),
+    ) -> None:
         """Load a file.
 
         Args:
+            adapters: LoRA files that every context applies in full.
             has_extra_buffers: let llama.cpp repack weights for the processor (AMX and others);
                 off is slower and works where that code crashes.
         Raises:
-            LoadError: llama.cpp refuses the file; its own words are quoted.
+            LoadError: llama.cpp refuses a file; its own words are quoted.
         """
         start_backend()
         params = native.llama_model_default_params()
@@ -96,16 +75,34 @@ class Model:
         params.load_mode = native.llama_load_mode_from_str(mode)
         self._model = native.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
-            said = _LOG.tail()
+            said = LOG.tail()
             kind = OutOfMemoryError if "alloc" in said.casefold() else LoadError
             raise kind(f"{path.name}: llama.cpp cannot load the file: {said or 'no reason given'}")
         self._vocab = native.llama_model_get_vocab(self._model)
         self._pieces: dict[int, bytes] = {}
         self.n_vocab: int = native.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = native.llama_model_n_ctx_train(self._model)
-        self.n_dimensions: int = native.llama_model_n_embd(self._model)
+        self.n_dimensions: int = native.llama_model_n_embd_out(self._model)
         self.size_bytes: int = native.llama_model_size(self._model)
         self.n_layers: int = native.llama_model_n_layer(self._model)
+        self._end_tokens: frozenset[int] | None = None
+        self.adapters: list[object] = []  # freed with the model
+        try:
+            for one in adapters:
+                self.adapters.append(self._load_adapter(one))
+        except LoadError:
+            self.close()
+            raise
+
+    def _load_adapter(self, path: Path) -> object:
+        LOG.tail()
+        found = native.llama_adapter_lora_init(self._model, str(path).encode())
+        if not found:
+            raise LoadError(
+                f"{path.name}: llama.cpp cannot apply this adapter to the model: "
+                f"{LOG.tail() or 'no reason given'}; take one that was trained on this model"
+            )
+        return found
 
     @property
     def pointer(self) -> object:
@@ -121,11 +118,33 @@ class Model:
         """Estimate the KV cache of one token in bytes, both halves in f16."""
         n_heads = max(1, native.llama_model_n_head(self._model))
         n_kv = native.llama_model_n_head_kv(self._model)
-        return 2 * 2 * self.n_layers * n_kv * (self.n_dimensions // n_heads)
+        n_wide = native.llama_model_n_embd(self._model)
+        return int(2 * 2 * self.n_layers * n_kv * (n_wide // n_heads))
 
-    def chat_template(self) -> str | None:
-        """Return the Jinja template that the file carries."""
-        raw = native.llama_model_chat_template(self._model, None)
+    def metadata(self, key: str) -> str:
+        """Return one of the file's own entries as text; empty if it has none."""
+        buffer = ctypes.create_string_buffer(256)
+        size = native.llama_model_meta_val_str(self._model, key.encode(), buffer, 256)
+        return buffer.value.decode("utf-8", "replace") if size >= 0 else ""
+
+    @property
+    def is_reranker(self) -> bool:
+        """Whether the file says that its result is a score, not a vector."""
+        architecture = self.metadata("general.architecture")
+        return self.metadata(f"{architecture}.pooling_type") == str(POOLING_RANK)
+
+    @property
+    def scores_are_probabilities(self) -> bool:
+        """Whether a reranker's head ends in a softmax over its answers, yes before no.
+
+        Source: llama.cpp, src/llama-graph.cpp, `build_pooling`.
+        """
+        n_answers = native.llama_model_n_cls_out(self._model)
+        return n_answers > 1 and self.metadata("general.architecture") in ("qwen3", "qwen3vl")
+
+    def chat_template(self, name: str | None = None) -> str | None:
+        """Return the template that the file carries: a Jinja one, or the one of that name."""
+        raw = native.llama_model_chat_template(self._model, name.encode() if name else None)
         return raw.decode("utf-8", "replace") if raw else None
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
@@ -148,12 +167,33 @@ class Model:
                 raise RuntimeFailedError(f"tokenizing {len(data):,} bytes failed")
             room = -count
 
-    def piece(self, token: int) -> bytes:
-        """Return the bytes of one token; control tokens give none."""
+    def piece(self, token: int, shown_special: Collection[str] = ()) -> bytes:
+        """Return the bytes of one token; control tokens give none.
+
+        Args:
+            shown_special: texts of control tokens that are given all the same.
+        """
         known = self._pieces.get(token)
         if known is None:
             known = self._pieces[token] = self._piece(token, shows_special=False)
+        if not known and shown_special and (text := self.special_text(token)) in shown_special:
+            return text.encode()
         return known
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Turn tokens back into the text that was tokenized, control tokens included."""
+        size = len(tokens) * 16 + 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            ids = (native.llama_token * max(1, len(tokens)))(*tokens)
+            used = native.llama_detokenize(self._vocab, ids, len(tokens), buffer, size, False, True)
+            if used >= 0:
+                return buffer.raw[:used].decode("utf-8", "replace")
+            size = -used
+
+    def raw(self, token: int) -> bytes:
+        """Return the bytes of one token; those of its text if it is a control token."""
+        return self.piece(token) or self._piece(token, shows_special=True)
 
     def special_text(self, token: int) -> str:
         """Return the text of a token, control tokens included."""
@@ -170,6 +210,36 @@ class Model:
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
         return bool(native.llama_vocab_is_eog(self._vocab, token))
+
+    def end_tokens(self) -> frozenset[int]:
+        """List the tokens that end a generation."""
+        if self._end_tokens is None:
+            self._end_tokens = frozenset(filter(self.is_end, range(self.n_vocab)))
+        return self._end_tokens
+
+    def suppressed_tokens(self) -> list[int]:
+        """List the tokens that the file forbids to generate."""
+        count = ctypes.c_int32(0)
+        tokens = native.llama_vocab_get_suppress_tokens(self._vocab, ctypes.byref(count))
+        return list(tokens[: count.value]) if count.value else []
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the tokenizer puts a begin token before a text."""
+        return bool(native.llama_vocab_get_add_bos(self._vocab))
+
+    def pair_marks(self) -> PairMarks:
+        """Return the tokens that stand around a query and a document.
+
+        Source: llama.cpp, tools/server/server-common.cpp, `format_prompt_rerank`.
+        """
+        vocab = self._vocab
+        sep, eos = native.llama_vocab_sep(vocab), native.llama_vocab_eos(vocab)
+        end = [eos if eos >= 0 else sep] if native.llama_vocab_get_add_eos(vocab) else []
+        between = [*end, sep] if native.llama_vocab_get_add_sep(vocab) else end
+        begin = [native.llama_vocab_bos(vocab)] if self.adds_bos else []
+        known = [[one for one in marks if one >= 0] for marks in (begin, between, end)]
+        return PairMarks(*(tuple(marks) for marks in known))
 
     def bos_eos(self) -> tuple[str, str]:
         """Return the texts of the begin and end tokens, empty where the model has none."""
@@ -240,6 +310,7 @@ class Context:
         n_threads: int,
         is_embedding: bool = False,
         pooling: int = _NO_POOLING_SAID,
+        is_whole_step: bool = False,
     ) -> None:
         """Allocate the memory.
 
@@ -247,13 +318,15 @@ class Context:
             n_ctx: tokens of each sequence.
             n_batch: tokens of one step; for embeddings also the longest text.
             pooling: llama_pooling_type; by default what the model says.
+            is_whole_step: a step is computed in one go, whatever its size: images in which
+                every part sees every other need that.
         Raises:
             OutOfMemoryError: llama.cpp cannot allocate it.
         """
         params = native.llama_context_default_params()
         params.n_ctx = n_ctx if is_embedding else n_ctx * n_sequences
         params.n_batch = n_batch
-        params.n_ubatch = n_batch if is_embedding else min(n_batch, 512)
+        params.n_ubatch = n_batch if is_embedding or is_whole_step else min(n_batch, 512)
         params.n_seq_max = n_sequences
         params.n_threads = params.n_threads_batch = n_threads
         params.embeddings = is_embedding
@@ -266,11 +339,22 @@ class Context:
         if not self._context:
             raise OutOfMemoryError(
                 f"no memory for {n_sequences} requests of {n_ctx:,} tokens: lower num_ctx or "
-                f"OLLAMA_NUM_PARALLEL ({_LOG.tail() or 'llama.cpp gives no reason'})"
+                f"OLLAMA_NUM_PARALLEL ({LOG.tail() or 'llama.cpp gives no reason'})"
             )
+        if model.adapters:
+            self._apply(model.adapters)
         self._memory = native.llama_get_memory(self._context)
+        self._n_window: int = native.llama_model_n_swa(model.pointer)
         self.pooling: int = native.llama_pooling_type(self._context)
         self.n_batch = n_batch
+
+    def _apply(self, adapters: Sequence[object]) -> None:
+        pointers = (native.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
+        scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
+        status = native.llama_set_adapters_lora(self._context, pointers, len(adapters), scales)
+        if status != 0:
+            self.close()
+            raise LoadError(f"llama.cpp cannot apply the adapters (status {status})")
 
     @property
     def pointer(self) -> object:
@@ -287,14 +371,40 @@ class Context:
         if status != 0:
             raise RuntimeFailedError(
                 f"llama_decode answered {status} for {batch.n_tokens} tokens: "
-                f"{_LOG.tail() or 'no reason given'}"
+                f"{LOG.tail() or 'no reason given'}"
             )
 
     def forget(self, sequence: int, from_position: int = 0) -> bool:
         """Drop a sequence's cache from a position on; False if this model cannot do it in part."""
         if not self._memory:
             return True
-        return bool(native.llama_memory_seq_rm(self._memory, sequence, from_position, -1))
+        if not native.llama_memory_seq_rm(self._memory, sequence, from_position, -1):
+            return False
+        return from_position == 0 or self._holds_window(sequence, from_position)
+
+    def _holds_window(self, sequence: int, position: int) -> bool:
+        """Whether all is still there that a sliding window shows to this position.
+
+        Source: llama.cpp, tools/server/server-context.cpp (`pos_min_thold`).
+        """
+        first = native.llama_memory_seq_pos_min(self._memory, sequence)
+        return bool(0 <= first <= max(0, position - max(1, self._n_window)))
+
+    @property
+    def can_shift(self) -> bool:
+        """Whether tokens in the cache can be moved to other positions."""
+        return bool(self._memory) and bool(native.llama_memory_can_shift(self._memory))
+
+    def cut(self, sequence: int, begin: int, end: int) -> bool:
+        """Drop the positions from `begin` up to `end` and move what follows there.
+
+        Returns:
+            False if this memory cannot do it; nothing is changed then.
+        """
+        if not self.can_shift or not native.llama_memory_seq_rm(self._memory, sequence, begin, end):
+            return False
+        native.llama_memory_seq_add(self._memory, sequence, end, -1, begin - end)
+        return True
 
     def forget_all(self) -> None:
         """Drop the whole cache."""
@@ -315,115 +425,15 @@ class Context:
             raise RuntimeFailedError(f"no embedding for sequence {sequence}")
         return np.ctypeslib.as_array(pointer, shape=(self._model.n_dimensions,)).copy()
 
+    def score(self, sequence: int) -> float:
+        """Return the first output of a reranker's head for one sequence."""
+        pointer = native.llama_get_embeddings_seq(self._context, sequence)
+        if not pointer:
+            raise RuntimeFailedError(f"no score for sequence {sequence}")
+        return float(pointer[0])
+
     def close(self) -> None:
         """Free the memory."""
         if self._context:
             native.llama_free(self._context)
             self._context = None
-
-
-class Sampler:
-    """Draw tokens as one request wants them: penalties, filters, temperature, maybe a grammar."""
-
-    def __init__(self, model: Model, options: Options, *, grammar: str | None = None) -> None:
-        """Build the chain.
-
-        Raises:
-            FormatError: the grammar cannot be read.
-        """
-        self._n_vocab = model.n_vocab
-        self._is_end = model.is_end
-        self._grammar = None
-        if grammar is not None:
-            self._grammar = native.llama_sampler_init_grammar(
-                model.vocab, grammar.encode(), b"root"
-            )
-            if not self._grammar:
-                raise FormatError(
-                    f"the grammar cannot be used: {_LOG.tail() or 'no reason given'}; it needs a "
-                    "rule named root and no left recursion"
-                )
-        params = native.llama_sampler_chain_default_params()
-        self._chain = native.llama_sampler_chain_init(params)
-        for link in _links(options, model.n_vocab):
-            native.llama_sampler_chain_add(self._chain, link)
-        # Room for all candidates, needed only under a grammar.
-        size = self._n_vocab if self._grammar else 0
-        self._candidates = np.zeros(size, dtype=_CANDIDATE)
-
-    def sample(self, context: Context, index: int) -> int:
-        """Draw the next token from one batch row and remember it for penalties and grammar.
-
-        Raises:
-            RuntimeFailedError: the grammar allows no token, or the options leave none that it does.
-        """
-        if self._grammar is None:
-            return int(native.llama_sampler_sample(self._chain, context.pointer, index))
-        self._candidates["id"] = np.arange(self._n_vocab)
-        self._candidates["logit"] = context.logits(index)
-        array = native.llama_token_data_array(
-            data=self._candidates.ctypes.data_as(native.llama_token_data_p),
-            size=self._n_vocab,
-            selected=-1,
-            sorted=False,
-        )
-        native.llama_sampler_apply(self._grammar, ctypes.byref(array))
-        is_allowed = np.isfinite(self._candidates["logit"])  # a copy: the chain sorts in place
-        if not is_allowed.any():
-            raise RuntimeFailedError("the grammar allows no further token")
-        native.llama_sampler_apply(self._chain, ctypes.byref(array))
-        token = int(array.data[array.selected].id) if array.selected >= 0 else -1
-        if token < 0 or not is_allowed[token]:
-            # llama.cpp ends the process when a grammar is given a token that it forbids.
-            raise RuntimeFailedError(
-                "the sampling options leave no token that the grammar allows; check "
-                "repeat_penalty, top_p, min_p and typical_p"
-            )
-        native.llama_sampler_accept(self._chain, token)
-        if not self._is_end(token):
-            # A grammar that is complete has nothing to accept after the end.
-            native.llama_sampler_accept(self._grammar, token)
-        return token
-
-    def accept_prompt(self, tokens: Sequence[int]) -> None:
-        """Let the penalties know the prompt's last tokens."""
-        for token in tokens:
-            native.llama_sampler_accept(self._chain, token)
-
-    def close(self) -> None:
-        """Free the chain."""
-        if self._chain:
-            native.llama_sampler_free(self._chain)
-            self._chain = None
-        if self._grammar:
-            native.llama_sampler_free(self._grammar)
-            self._grammar = None
-
-
-def _links(options: Options, n_vocab: int) -> list[object]:
-    """List the samplers in llama.cpp's own order (common/sampling.cpp)."""
-    links: list[object] = []
-    if options.repeat_penalty != 1 or options.presence_penalty or options.frequency_penalty:
-        links.append(
-            native.llama_sampler_init_penalties(
-                n_vocab,
-                options.repeat_last_n,
-                options.repeat_penalty,
-                options.frequency_penalty,
-                options.presence_penalty,
-            )
-        )
-    if options.temperature <= 0:
-        return [*links, native.llama_sampler_init_greedy()]
-    if options.top_k > 0:
-        links.append(native.llama_sampler_init_top_k(options.top_k))
-    if options.typical_p < 1:
-        links.append(native.llama_sampler_init_typical(options.typical_p, 1))
-    if options.top_p < 1:
-        links.append(native.llama_sampler_init_top_p(options.top_p, 1))
-    if options.min_p > 0:
-        links.append(native.llama_sampler_init_min_p(options.min_p, 1))
-    links.append(native.llama_sampler_init_temp(options.temperature))
-    seed = 0xFFFFFFFF if options.seed < 0 else options.seed & 0xFFFFFFFF
-    links.append(native.llama_sampler_init_dist(seed))
-    return links

@@ -26,7 +26,8 @@ class Runner(Protocol):
     """A loaded model with what it needs to compute."""
 
     n_ctx: int
-    size_bytes: int
+    size_bytes: int  # weights, cache and buffers
+    size_vram_bytes: int  # the part of it on a GPU
 
     def stop(self) -> None:
         """End what runs with an error; the memory stays until `close`."""
@@ -40,7 +41,7 @@ class Key:
     """What makes two uses share one loaded model."""
 
     model_digest: str
-    kind: str  # chat or embedding
+    kind: str  # chat, embedding or rerank
     load_options: tuple[object, ...]
 
 
@@ -103,7 +104,10 @@ class Pool:
         for one in everyone:
             left_s = one.expires_in_s(now_s)
             until = None if left_s is None else datetime.now(UTC) + timedelta(seconds=left_s)
-            found.append(RunningModel(one.entry, until, one.runner.size_bytes, 0, one.runner.n_ctx))
+            held = one.runner
+            found.append(
+                RunningModel(one.entry, until, held.size_bytes, held.size_vram_bytes, held.n_ctx)
+            )
         far = datetime.max.replace(tzinfo=UTC)
         return sorted(found, key=lambda one: one.expires_at or far, reverse=True)
 

@@ -13,9 +13,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from engine.errors import LoadError
 
@@ -23,6 +23,37 @@ _log = logging.getLogger(__name__)
 
 TIMEOUT_S = 300.0
 _CUT_SHORT = (-int(signal.SIGKILL), -int(signal.SIGALRM))  # no memory; no answer in time
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is to be tried."""
+
+    path: Path
+    digest: str  # of the model file
+    kind: Literal["chat", "embedding", "rerank"]
+    num_gpu: int
+    adapters: tuple[Path, ...] = ()
+    projectors: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name what was tried; files beside the model are blobs, so their names say it all."""
+        beside = "".join(f" {one.name}" for one in (*self.adapters, *self.projectors))
+        return f"{self.digest}{beside} {self.kind} gpu={self.num_gpu}"
+
+    def arguments(self, *, has_extra_buffers: bool) -> str:
+        """Say it to the child."""
+        return json.dumps(
+            {
+                "path": str(self.path),
+                "kind": self.kind,
+                "num_gpu": self.num_gpu,
+                "adapters": [str(one) for one in self.adapters],
+                "projectors": [str(one) for one in self.projectors],
+                "has_extra_buffers": has_extra_buffers,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +76,20 @@ class Prober:
         self._memory, self._build = memory, build
         self._lock = threading.Lock()
 
-    def verdict(self, path: Path, digest: str, *, is_embedding: bool, num_gpu: int) -> Verdict:
+    def verdict(self, trial: Trial) -> Verdict:
         """Tell how to load a model.
 
         Raises:
             LoadError: no way works; the child's last words are quoted.
         """
-        key = f"{digest} {'embedding' if is_embedding else 'chat'} gpu={num_gpu} {self._build}"
+        key = f"{trial.name} {self._build}"
         with self._lock:
             known = self._read().get(key)
             if known is None:
-                known = self._try(path, is_embedding=is_embedding, num_gpu=num_gpu)
+                known = self._try(trial)
                 self._write(key, known)
         if known == "refused":
-            raise LoadError(self._refusal(path))
+            raise LoadError(self._refusal(trial.path))
         return Verdict(has_extra_buffers=known == "fast")
 
     def _refusal(self, path: Path) -> str:
@@ -68,35 +99,31 @@ class Prober:
             f"pull or convert it again (to try once more, delete {self._memory})"
         )
 
-    def _try(self, path: Path, *, is_embedding: bool, num_gpu: int) -> str:
+    def _try(self, trial: Trial) -> str:
         is_cut_short = False
         for name, has_extra_buffers in (("fast", True), ("safe", False)):
-            arguments = [
-                str(path),
-                str(int(is_embedding)),
-                str(num_gpu),
-                str(int(has_extra_buffers)),
-            ]
-            status, said = run_child(arguments)
+            status, said = run_child(trial.arguments(has_extra_buffers=has_extra_buffers))
             if status == 0:
                 return name
             if status == 3:  # refused in order, with a reason: not a crash
                 raise LoadError(said)
-            _log.warning("model probe failed file=%s way=%s status=%s", path.name, name, status)
+            _log.warning(
+                "model probe failed file=%s way=%s status=%s", trial.path.name, name, status
+            )
             is_cut_short = is_cut_short or status in _CUT_SHORT
         if is_cut_short:  # says something about this moment, not about the file: not remembered
             raise LoadError(
-                f"{path.name}: the model's trial in a child process was cut short; the machine has "
-                "too little memory or time for it now"
+                f"{trial.path.name}: the model's trial in a child process was cut short; the "
+                "machine has too little memory or time for it now"
             )
         return "refused"
 
     def _read(self) -> dict[str, str]:
         try:
-            known: dict[str, str] = json.loads(self._memory.read_text(encoding="utf-8"))
+            known = json.loads(self._memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return known
+        return known if isinstance(known, dict) else {}
 
     def _write(self, key: str, verdict: str) -> None:
         known = {**self._read(), key: verdict}
@@ -107,9 +134,9 @@ class Prober:
             _log.warning("probe verdict not kept file=%s error=%s", self._memory, error)
 
 
-def run_child(arguments: Sequence[str]) -> tuple[int, str]:
+def run_child(arguments: str) -> tuple[int, str]:
     """Run the probe in a child; return its exit status (negative: the signal) and last words."""
-    command = [sys.executable, "-m", "engine.runtime.probe_child", *arguments]
+    command = [sys.executable, "-m", "engine.runtime.probe_child", arguments]
     root = Path(__file__).resolve().parents[2]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A model file in, a runner that chats or embeds out; owns model, context and thread."""
+"""Model files in, a runner that chats, embeds or reranks out; owns model, context, thread."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-from engine.errors import LoadError
-from engine.runtime.encoder import STEP_TOKENS, Encoder
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import GgufError, LoadError, RequestError
+from engine.library.gguf import read_header
+from engine.runtime.encoder import MAX_SEQUENCES, STEP_TOKENS, Encoder
 from engine.runtime.gate import Gate
-from engine.runtime.llama import POOLING_NONE, POOLING_RANK, Context, Model
+from engine.runtime.llama import POOLING_NONE, Context, Model
+from engine.runtime.log_native import LOG
+from engine.runtime.media import Prompt
 from engine.runtime.worker import Worker
 from engine.types import Options, Priority, Vectors
+
+if TYPE_CHECKING:
+    from engine.runtime.mtmd_native import Projector
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_CTX = 4096  # tokens per request where nothing else is said
 MIN_CTX = 4
 MAX_THREADS_PER_CORE = 4  # more never help; thousands crash llama.cpp and with it the process
+WHOLE_IMAGE_TOKENS = 2048  # a step of models whose images cannot be computed in parts
 _MEAN_POOLING = 1
 
 
@@ -33,6 +44,8 @@ class LoadPlan:
     n_slots: int
     max_queue: int
     has_extra_buffers: bool
+    adapters: tuple[Path, ...] = ()  # LoRA, applied in full
+    projectors: tuple[Path, ...] = ()  # what a vision or hearing model has beside its weights
 
 
 def choose_ctx(wanted: int, default: int, n_ctx_train: int) -> int:
@@ -72,23 +85,48 @@ def physical_cores() -> int:
     return len(siblings) or os.cpu_count() or 1
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a loaded model takes, as llama.cpp reports it buffer by buffer."""
+
+    total_bytes: int
+    vram_bytes: int
+
+    @classmethod
+    def of(cls, buffers: Sequence[tuple[str, int]], known_bytes: int) -> Self:
+        """Add up (device, bytes).
+
+        Args:
+            known_bytes: the least it can be, should the reports be incomplete.
+        """
+        total = max(known_bytes, sum(size for _, size in buffers))
+        vram = sum(size for device, size in buffers if not _is_main_memory(device))
+        return cls(total, vram)
+
+
+def _is_main_memory(device: str) -> bool:
+    return device.startswith(("CPU", "AMX", "BLAS")) or device.endswith("_Host")
+
+
 class ChatRunner:
     """A loaded chat model."""
 
     def __init__(self, plan: LoadPlan, gate: Gate) -> None:
-        self.model = Model(plan.path, plan.options, has_extra_buffers=plan.has_extra_buffers)
+        """Load a model.
+
+        Raises:
+            LoadError: a file is refused, or there is no memory.
+        """
         self.n_ctx = plan.n_ctx
-        try:
-            self._context = Context(
-                self.model,
-                n_ctx=plan.n_ctx,
-                n_sequences=plan.n_slots,
-                n_batch=choose_batch(plan.options.num_batch, plan.n_ctx, plan.n_slots),
-                n_threads=choose_threads(plan.options.num_thread, physical_cores()),
-            )
-        except BaseException:
-            self.model.close()
-            raise
+        self._projector: Projector | None = None
+        with LOG.measured() as buffers:
+            self.model = _open_model(plan)
+            try:
+                self._projector = self._open_projector(plan)
+                self._context = self._open_context(plan)
+            except BaseException:
+                self._close_model()
+                raise
         self.worker = Worker(
             self.model,
             self._context,
@@ -96,9 +134,70 @@ class ChatRunner:
             n_ctx=plan.n_ctx,
             max_queue=plan.max_queue,
             gate=gate,
+            look=self._projector.look if self._projector else None,
         )
         cache = self.model.cache_bytes_per_token() * plan.n_ctx * plan.n_slots
-        self.size_bytes = self.model.size_bytes + cache
+        sizes = Sizes.of(buffers, 0 if buffers else self.model.size_bytes + cache)
+        self.size_bytes, self.size_vram_bytes = sizes.total_bytes, sizes.vram_bytes
+
+    @property
+    def can_see(self) -> bool:
+        """Whether prompts may hold pictures."""
+        return self._projector is not None and self._projector.can_see
+
+    @property
+    def can_hear(self) -> bool:
+        """Whether prompts may hold sounds."""
+        return self._projector is not None and self._projector.can_hear
+
+    @property
+    def can_shift(self) -> bool:
+        """Whether a full context can drop its older half and go on."""
+        return self._context.can_shift
+
+    def prompt(self, text: str, images: Sequence[bytes] = (), *, add_special: bool) -> Prompt:
+        """Turn a text, and the files that its markers `[img-N]` name, into a prompt.
+
+        Files that no marker names go in front.
+
+        Raises:
+            RequestError: a file is damaged or of a kind that the model does not take.
+        """
+        if not images:
+            tokens = self.model.tokenize(text, add_special=add_special, parse_special=True)
+            return Prompt(tuple(tokens))
+        if self._projector is None:
+            raise RequestError("this model does not take images: it has no projector")
+        return self._projector.prompt(text, images, add_special=add_special)
+
+    def _open_projector(self, plan: LoadPlan) -> Projector | None:
+        if not plan.projectors:
+            return None
+        if len(plan.projectors) > 1:
+            raise LoadError(
+                f"the model has {len(plan.projectors)} projectors; only one can be used: create it "
+                "again with one of them"
+            )
+        from engine.runtime.mtmd_native import Projector  # another library, seldom needed
+
+        return Projector(
+            plan.projectors[0],
+            self.model,
+            n_threads=choose_threads(plan.options.num_thread, physical_cores()),
+            is_on_gpu=plan.options.num_gpu != 0,
+        )
+
+    def _open_context(self, plan: LoadPlan) -> Context:
+        is_whole_step = self._projector is not None and self._projector.is_whole_step
+        wanted = max(plan.options.num_batch, WHOLE_IMAGE_TOKENS * is_whole_step)
+        return Context(
+            self.model,
+            n_ctx=plan.n_ctx,
+            n_sequences=plan.n_slots,
+            n_batch=choose_batch(wanted, plan.n_ctx, plan.n_slots),
+            n_threads=choose_threads(plan.options.num_thread, physical_cores()),
+            is_whole_step=is_whole_step,
+        )
 
     def stop(self) -> None:
         """End what runs with an error."""
@@ -110,45 +209,44 @@ class ChatRunner:
             _log.error("model not freed reason=its step does not end")
             return
         self._context.close()
+        self._close_model()
+
+    def _close_model(self) -> None:
+        if self._projector is not None:
+            self._projector.close()
         self.model.close()
 
 
-class EmbedRunner:
-    """A loaded embedding model, or a chat model used as one."""
+class _PoolingRunner:
+    """A loaded model that gives one result a text."""
 
     def __init__(self, plan: LoadPlan, gate: Gate) -> None:
-        self.model = Model(plan.path, plan.options, has_extra_buffers=plan.has_extra_buffers)
         self.n_ctx = plan.n_ctx
-        try:
-            self._context = self._open(plan, pooling=-1)
-            if self._context.pooling == POOLING_NONE:
-                self._context.close()
-                self._context = self._open(plan, pooling=_MEAN_POOLING)
-        except BaseException:
-            self.model.close()
-            raise
-        if self._context.pooling == POOLING_RANK:  # one score a text: there is no vector to read
-            self._context.close()
-            self.model.close()
-            raise LoadError(f"{plan.path.name}: a reranker gives scores and cannot embed")
+        with LOG.measured() as buffers:
+            self.model = _open_model(plan)
+            try:
+                self._context = self._open_fitting(plan)
+            except BaseException:
+                self.model.close()
+                raise
         self.encoder = Encoder(self.model, self._context, n_ctx=plan.n_ctx, gate=gate)
-        self.size_bytes = self.model.size_bytes
+        sizes = Sizes.of(buffers, self.model.size_bytes)
+        self.size_bytes, self.size_vram_bytes = sizes.total_bytes, sizes.vram_bytes
 
-    def _open(self, plan: LoadPlan, pooling: int) -> Context:
+    def _open_fitting(self, plan: LoadPlan) -> Context:
+        raise NotImplementedError
+
+    def _open(self, plan: LoadPlan, pooling: int = -1) -> Context:
         room = max(STEP_TOKENS, plan.n_ctx)
         return Context(
             self.model,
             n_ctx=room,
-            n_sequences=64,
+            n_sequences=MAX_SEQUENCES,
             n_batch=room,
             n_threads=choose_threads(plan.options.num_thread, physical_cores()),
             is_embedding=True,
             pooling=pooling,
         )
-
-    def embed(self, texts: Sequence[Sequence[int]], priority: Priority) -> Vectors:
-        """Embed tokenized texts: (n_texts, n_dimensions)."""
-        return self.encoder.embed(texts, priority)
 
     def stop(self) -> None:
         """End what runs with an error."""
@@ -159,3 +257,67 @@ class EmbedRunner:
         self.encoder.close()
         self._context.close()
         self.model.close()
+
+
+class EmbedRunner(_PoolingRunner):
+    """A loaded embedding model, or a chat model used as one."""
+
+    def _open_fitting(self, plan: LoadPlan) -> Context:
+        if self.model.is_reranker:  # one score a text: there is no vector to read
+            raise LoadError(f"{plan.path.name}: a reranker gives scores and cannot embed")
+        context = self._open(plan)
+        if context.pooling != POOLING_NONE:
+            return context
+        context.close()
+        return self._open(plan, pooling=_MEAN_POOLING)
+
+    def embed(self, texts: Sequence[Sequence[int]], priority: Priority) -> Vectors:
+        """Embed tokenized texts: (n_texts, n_dimensions)."""
+        return self.encoder.embed(texts, priority)
+
+
+class RerankRunner(_PoolingRunner):
+    """A loaded reranker: a cross-encoder, or a generative one that llama.cpp reads as one."""
+
+    def _open_fitting(self, plan: LoadPlan) -> Context:
+        if not self.model.is_reranker:
+            raise LoadError(
+                f"{plan.path.name}: this model is no reranker (its pooling type is not rank); "
+                "take one such as bge-reranker-v2-m3 or Qwen3-Reranker"
+            )
+        if not _has_head(plan.path):
+            raise LoadError(
+                f"{plan.path.name}: this file has no classification head and so gives no scores; "
+                "convert the reranker again, by llama.cpp's own converter"
+            )
+        return self._open(plan)
+
+    def score(self, pairs: Sequence[Sequence[int]], priority: Priority) -> NDArray[np.float32]:
+        """Score pairs that `encode_pair` made.
+
+        Shapes:
+            result: (n_pairs,) float32, higher is better; its logistic is a probability.
+        """
+        scores = self.encoder.score(pairs, priority)
+        if not self.model.scores_are_probabilities:
+            return scores
+        # Not beyond what float32 can tell from 0 and 1.
+        likely = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+        return np.log(likely / (1 - likely)).astype(np.float32)
+
+
+def _has_head(path: Path) -> bool:
+    try:
+        tensors = read_header(path, max_items=0).tensors
+    except GgufError as error:
+        raise LoadError(f"{path.name}: {error}") from error
+    return any(one.name.startswith("cls.") for one in tensors)
+
+
+def _open_model(plan: LoadPlan) -> Model:
+    return Model(
+        plan.path,
+        plan.options,
+        has_extra_buffers=plan.has_extra_buffers,
+        adapters=plan.adapters,
+    )

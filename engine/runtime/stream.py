@@ -21,12 +21,26 @@ class TextStream:
         self._held = ""
         self._last = ""
         self._n_repeats = 0
-        self.is_stopped = False
+        self._n_decoded = 0
+        self.stop_string = ""  # the one that ended the text
+        self.n_shown = 0  # characters
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a stop string came."""
+        return bool(self.stop_string)
+
+    @property
+    def n_characters(self) -> int:
+        """Count the characters that came, shown or not; one that is not complete yet counts."""
+        is_inside = bool(self._decoder.getstate()[0])
+        return self._n_decoded + is_inside
 
     def push(self, piece: bytes) -> str:
         """Take one token's bytes; return what may be shown now, maybe nothing."""
         text = self._decoder.decode(piece)
         self._count_repeats(text)
+        self._n_decoded += len(text)
         self._held += text
         return self._release()
 
@@ -35,11 +49,7 @@ class TextStream:
         if self.is_stopped:
             return ""
         rest, self._held = self._held + self._decoder.decode(b"", final=True), ""
-        cut = first_stop(rest, self._stops)
-        if cut >= 0:
-            self.is_stopped = True
-            rest = rest[:cut]
-        return rest
+        return self._show(self._cut(rest))
 
     @property
     def is_stuck(self) -> bool:
@@ -54,20 +64,35 @@ class TextStream:
         self._last = bare
 
     def _release(self) -> str:
-        cut = first_stop(self._held, self._stops)
-        if cut >= 0:
-            shown, self._held, self.is_stopped = self._held[:cut], "", True
-            return shown
+        shown = self._cut(self._held)
+        if self.is_stopped:
+            self._held = ""
+            return self._show(shown)
         keep = longest_open(self._held, self._stops)
         shown = self._held[: len(self._held) - keep]
         self._held = self._held[len(self._held) - keep :]
-        return shown
+        return self._show(shown)
+
+    def _cut(self, text: str) -> str:
+        at, stop = first_stop(text, self._stops)
+        if at < 0:
+            return text
+        self.stop_string = stop
+        return text[:at]
+
+    def _show(self, text: str) -> str:
+        self.n_shown += len(text)
+        return text
 
 
-def first_stop(text: str, stops: Sequence[str]) -> int:
-    """Return where the earliest stop string begins, or -1."""
-    found = [at for at in (text.find(stop) for stop in stops) if at >= 0]
-    return min(found, default=-1)
+def first_stop(text: str, stops: Sequence[str]) -> tuple[int, str]:
+    """Return where the earliest stop string begins and which it is, or (-1, "").
+
+    Of several that begin there the first asked for is meant.
+    """
+    found = [(at, order) for order, stop in enumerate(stops) if (at := text.find(stop)) >= 0]
+    at, order = min(found, default=(-1, -1))
+    return (at, stops[order]) if found else (-1, "")
 
 
 def longest_open(text: str, stops: Sequence[str]) -> int:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ def test_reads_every_variable(tmp_path):
         "OLLAMA_MAX_QUEUE": " 7 ",
         "OLLAMA_MAX_LOADED_MODELS": "1",
         "OLLAMA_ORIGINS": "http://a.example, app://b",
+        "OLLAMA_MODELS_EXTRA": f"/a{os.pathsep}~/b{os.pathsep}",
+        "OLLAMA_NOPRUNE": "1",
     }
 
     settings = engine_settings_from(env, home=Path("/unused"))
@@ -45,6 +48,27 @@ def test_reads_every_variable(tmp_path):
     assert (settings.n_ctx, settings.n_parallel, settings.max_queue) == (8192, 2, 7)
     assert settings.max_loaded_models == 1
     assert settings.origins == ("http://a.example", "app://b")
+    assert settings.extra_models_dirs == (Path("/a"), Path("~/b").expanduser())
+    assert settings.is_pruning is False
+    assert settings.key_path == Path("~/.ollama/id_ed25519").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", True),
+        ("0", True),
+        ("false", True),
+        ("F", True),
+        ("1", False),
+        ("true", False),
+        ("on", False),
+    ],
+)
+def test_a_switch_is_off_only_if_it_says_so(text, expected):
+    settings = engine_settings_from({"OLLAMA_NOPRUNE": text}, home=Path("/unused"))
+
+    assert settings.is_pruning is expected
 
 
 def test_limits_that_would_refuse_everything_are_not_taken():

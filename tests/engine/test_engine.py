@@ -10,6 +10,7 @@ from engine.config import EngineSettings
 from engine.engine import Engine
 from engine.errors import (
     CapabilityError,
+    LibraryError,
     LoadError,
     ModelNotFoundError,
     ModelRequiredError,
@@ -18,7 +19,17 @@ from engine.errors import (
     RequestError,
     RuntimeFailedError,
 )
-from engine.types import ChatRequest, Final, GenerateRequest, Message, Piece, Priority
+from engine.library.create.model import create
+from engine.types import (
+    ChatRequest,
+    CreateRequest,
+    Final,
+    GenerateRequest,
+    Message,
+    Piece,
+    Priority,
+    ToolChoice,
+)
 
 CHAT, EMBED = "smollm2:135m", "all-minilm:latest"
 GREEDY = {"temperature": 0, "num_predict": 24}
@@ -80,7 +91,7 @@ def test_the_context_of_one_answer_continues_in_the_next(starter_engine):
 def test_a_context_with_foreign_tokens_is_refused(starter_engine, token):
     request = GenerateRequest(CHAT, "Say hello.", context=(1, token), options=GREEDY)
 
-    with pytest.raises(RequestError, match=f"context holds {token}"):
+    with pytest.raises(RequestError, match=f"{token} is no token"):
         next(starter_engine.generate(request))
 
 
@@ -201,19 +212,27 @@ def test_chatting_while_embedding_in_the_background_goes_on(starter_engine):
     assert not thread.is_alive()
 
 
-def test_a_damaged_model_is_refused_and_the_process_lives(starter_models, tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        (lambda data: data[: len(data) // 3], LibraryError),  # cut short
+        (lambda data: data[: len(data) // 100].ljust(len(data), b"\xff"), LoadError),
+        (lambda data: b"GGUF".ljust(len(data), b"\xff"), (LoadError, LibraryError)),
+    ],
+)
+def test_a_damaged_model_is_refused_and_the_process_lives(starter_models, tmp_path, damage, error):
     folder = tmp_path / "models"
     shutil.copytree(starter_models, folder)
     with Engine(EngineSettings(folder)) as engine:
         path = engine.library.find(CHAT).model_path
         data = path.read_bytes()
         path.unlink()
-        path.write_bytes(data[: len(data) // 3])
+        path.write_bytes(damage(data))
 
-        with pytest.raises(LoadError) as caught:
+        with pytest.raises(error) as caught:
             next(engine.chat(ChatRequest(CHAT, user("hi"))))
 
-        assert path.name in str(caught.value)
+        assert path.name.removeprefix("sha256-") in str(caught.value)
         assert engine.embed(EMBED, ["still alive"]).vectors.shape == (1, 384)
 
 
@@ -272,3 +291,103 @@ def test_closing_ends_a_stream_and_frees_the_model_after_its_last_user(starter_m
 
     assert failed == ["the model is being unloaded"]
     assert engine.running() == []
+
+
+THINKER = (
+    "{{- range .Messages }}<|im_start|>{{ .Role }}\n"
+    "{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}{{ .Content }}<|im_end|>\n{{ end }}"
+    "<|im_start|>assistant\n{{ if .Tools }}{{ end }}"
+)
+FILLER = "{{ if .Suffix }}{{ .System }}<PRE>{{ .Prompt }}<SUF>{{ .Suffix }}<MID>{{ end }}"
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def engine_of_ours(starter_models, tmp_path_factory):
+    """An engine with models whose templates think, call and fill."""
+    folder = tmp_path_factory.mktemp("ours") / "models"
+    shutil.copytree(starter_models, folder)
+    with Engine(EngineSettings(folder, keep_alive_s=-1, n_ctx=1024, n_parallel=1)) as engine:
+        for name, template in {
+            "thinker": THINKER,
+            "opener": THINKER + "<think>\n",
+            "filler": FILLER,
+        }.items():
+            request = CreateRequest(name, from_model=CHAT, template=template, system="Be brief.")
+            list(create(engine.library, request))
+        yield engine
+
+
+def logprobs_of(events):
+    return [one for event in events if isinstance(event, Piece) for one in event.logprobs]
+
+
+@pytest.mark.parametrize("think", [None, True, False])
+def test_an_opened_thought_is_told_apart_and_no_logprob_is_lost(engine_of_ours, think):
+    request = ChatRequest("opener", user("Hi"), think=think, options=GREEDY, n_top_logprobs=1)
+    events = list(engine_of_ours.chat(request))
+
+    thought = "".join(event.thinking for event in events[:-1])
+    assert (bool(thought), said(events)) == (True, "")
+    assert len(logprobs_of(events)) == events[-1].n_generated
+
+
+@pytest.mark.parametrize("think", [None, True, False])
+def test_a_forced_call_comes_also_where_a_format_is_asked_for(engine_of_ours, think):
+    request = ChatRequest(
+        "thinker",
+        user("What is the weather in Oslo?"),
+        tools=(WEATHER,),
+        tool_choice=ToolChoice("named", "get_weather"),
+        format="json",
+        think=think,
+        options=GREEDY | {"num_predict": 60},
+        n_top_logprobs=0,
+    )
+    events = list(engine_of_ours.chat(request))
+
+    calls = [call for event in events[:-1] for call in event.tool_calls]
+    assert ([call.name for call in calls], said(events)) == (["get_weather"], "")
+    assert len(logprobs_of(events)) == events[-1].n_generated
+
+
+def test_a_control_token_that_is_a_stop_string_stops(starter_engine):
+    (token,) = starter_engine.tokenize(CHAT, "<|im_start|>", add_special=True)
+    options = {**GREEDY, "stop": ["<|im_start|>"], "logit_bias": {str(token): 100}}
+    request = GenerateRequest(CHAT, "Hi", is_raw=True, options=options)
+
+    events = list(starter_engine.generate(request))
+
+    assert (events[-1].done_reason, events[-1].stop_string) == ("stop", "<|im_start|>")
+    assert said(events) == ""
+
+
+def test_a_gap_sees_no_system_text(engine_of_ours):
+    request = GenerateRequest("filler", "a", suffix="b")
+
+    assert engine_of_ours.render(request).text == "<PRE>a<SUF>b<MID>"
+
+
+def test_the_prompt_shown_begins_with_the_earlier_exchange(starter_engine):
+    context = tuple(starter_engine.tokenize(CHAT, "Earlier words."))
+
+    shown = starter_engine.render(GenerateRequest(CHAT, "Hi", context=context))
+
+    assert shown.text.startswith("Earlier words.<|im_start|>")
+    assert shown.n_tokens == len(starter_engine.tokenize(CHAT, shown.text, add_special=True))
+
+
+@pytest.mark.parametrize("request_of", [ChatRequest, GenerateRequest])
+def test_no_prompt_is_written_for_a_model_that_only_embeds(starter_engine, request_of):
+    with pytest.raises(CapabilityError, match='"all-minilm" does not support'):
+        starter_engine.render(request_of("all-minilm"))

@@ -37,6 +37,13 @@ def test_floats_are_cut_to_whole_numbers_and_none_is_skipped():
         ("use_mmap", 1, 'option "use_mmap" must be of type boolean'),
         ("stop", 3, 'option "stop" must be of type array'),
         ("stop", ["a", 3], 'option "stop" must be of an array of strings'),
+        ("dry_sequence_breakers", 3, 'option "dry_sequence_breakers" must be of type array'),
+        ("ignore_eos", "yes", 'option "ignore_eos" must be of type boolean'),
+        ("logit_bias", [1], 'option "logit_bias" must be of type object'),
+        ("logit_bias", {"5": "much"}, 'option "logit_bias" must be of an object of numbers'),
+        ("logit_bias", {"5": True}, 'option "logit_bias" must be of an object of numbers'),
+        ("mirostat", "on", 'option "mirostat" must be of type integer'),
+        ("temperature", 10**400, 'option "temperature" must be of type float32'),
     ],
 )
 def test_wrong_types_are_refused_in_ollamas_words(name, value, text):
@@ -44,6 +51,43 @@ def test_wrong_types_are_refused_in_ollamas_words(name, value, text):
         merge_options(Options(), {name: value})
 
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("temperature", float("nan"), 'option "temperature" must be a finite number, got nan'),
+        ("top_p", float("inf"), 'option "top_p" must be a finite number, got inf'),
+        (
+            "repeat_penalty",
+            0,
+            'option "repeat_penalty" must be greater than 0, got 0; 1 turns it off',
+        ),
+        ("mirostat", 3, 'option "mirostat" must be 0, 1 or 2, got 3'),
+        (
+            "logit_bias",
+            {"5": float("nan")},
+            'option "logit_bias" must hold numbers from -1e+09 to 1e+09, got nan',
+        ),
+    ],
+)
+def test_what_no_sampler_can_follow_is_refused(name, value, text):
+    with pytest.raises(OptionError) as caught:
+        merge_options(Options(), {name: value})
+
+    assert str(caught.value) == text
+
+
+def test_biases_are_read_by_number_and_by_text():
+    given_biases = {"50256": -100, "Paris": 1.5, "ban": False}
+
+    merged = merge_options(Options(), {"logit_bias": given_biases})
+
+    assert merged.logit_bias == (("50256", -100.0), ("Paris", 1.5), ("ban", -1e9))
+
+
+def test_options_that_only_other_programs_follow_change_nothing():
+    assert merge_options(Options(), {"draft_num_predict": 4, "low_vram": True}) == Options()
 
 
 @given(st.dictionaries(st.text(max_size=12), st.integers() | st.text(max_size=5), max_size=4))

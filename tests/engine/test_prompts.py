@@ -64,3 +64,24 @@ def test_a_template_that_wants_the_user_first_loses_the_answer_with_its_question
 def test_a_template_that_refuses_all_that_is_left_says_so():
     with pytest.raises(ChatTemplateError):
         fit([turn("user", 5), turn("assistant", 3)], alternating, 5, is_truncating=True)
+
+
+def with_call(messages):
+    """A template that shows no result of a tool without what was asked before it."""
+    turns = [one for one in messages if one.role != "system"]
+    if turns[0].role == "tool":
+        raise ChatTemplateError("a result without its call")
+    return words(messages)
+
+
+def test_a_result_keeps_the_call_that_the_template_wants_to_see():
+    talk = [turn("user", 9), turn("assistant", 9), turn("user", 2), turn("assistant", 2)]
+
+    assert len(fit([*talk, turn("tool", 3)], with_call, 10, is_truncating=True)) == 2 + 2 + 3
+
+
+def test_a_result_that_does_not_fit_with_its_call_is_told_so():
+    with pytest.raises(PromptTooLongError) as caught:
+        fit([turn("user", 9), turn("user", 8), turn("tool", 3)], with_call, 9, is_truncating=True)
+
+    assert caught.value.n_tokens == 8 + 3

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Undefined
+from jinja2.utils import Namespace
 
 MAX_WEIGHT = 4_000_000  # characters of one value
 MAX_OUTPUT = 16_000_000  # characters of the prompt
@@ -75,6 +76,9 @@ def weigh(value: object, limit: int = MAX_WEIGHT) -> int:
         elif isinstance(item, dict):
             waiting += [(key, depth + 1) for key in item]
             waiting += [(each, depth + 1) for each in item.values()]
+        elif isinstance(item, Namespace):
+            # Its text is that of its attributes; the name is Jinja's, mangled.
+            waiting += [(each, depth + 1) for each in item._Namespace__attrs.values()]
         elif isinstance(item, Collection) and not isinstance(item, bytes):
             # Plain iteration: a TickingList would look at the clock for every element.
             waiting += [(each, depth + 1) for each in item]

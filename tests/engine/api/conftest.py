@@ -6,7 +6,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from engine.library.store import Library
-from tests.engine.api.fakes_engine import FakeEngine, build_app, fake_verbs, tiny_library
+from tests.engine.api.fakes_engine import (
+    GIFTED,
+    FakeEngine,
+    build_app,
+    fake_verbs,
+    install_gifted,
+    tiny_library,
+)
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +25,13 @@ def tiny_models(tmp_path_factory):
 def engine(tiny_models, tmp_path):
     shutil.copytree(tiny_models, tmp_path / "models")
     return FakeEngine(Library(tmp_path / "models"))
+
+
+@pytest.fixture
+def gifted(engine, tmp_path):
+    """The name of a model that can do everything a chat model can."""
+    install_gifted(engine.library, tmp_path)
+    return GIFTED
 
 
 @pytest.fixture

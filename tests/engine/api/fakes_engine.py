@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import gguf
 import numpy as np
@@ -16,9 +17,19 @@ from engine.api.models import ModelVerbs
 from engine.api.router import engine_router
 from engine.library.manifest import CONFIG_TYPE, Layer, layer_type
 from engine.library.store import Library
-from engine.types import Embedded, Final, Piece, Progress, RunningModel
+from engine.types import (
+    ChatRequest,
+    Embedded,
+    Final,
+    Piece,
+    Progress,
+    Rendered,
+    Reranked,
+    RunningModel,
+)
 
-CHAT, EMBED = "tiny:latest", "embedder:latest"
+CHAT, EMBED, GIFTED = "tiny:latest", "embedder:latest", "gifted:latest"
+GIFTS = ("tools", "insert", "thinking", "vision", "audio")
 FINAL = Final(
     "stop",
     n_prompt=7,
@@ -49,11 +60,11 @@ def write_gguf(path, architecture, **keys):
     return path.read_bytes()
 
 
-def install(library, name, data, **layers):
+def install(library, name, data, config=None, **layers):
     digest, size = library.add_blob([data])
     parts = [Layer(layer_type("model"), digest, size)]
     parts += [library.add_layer(kind, text.encode()) for kind, text in layers.items()]
-    config = {"model_format": "gguf", "model_family": "test", "model_type": "32"}
+    config = {"model_format": "gguf", "model_family": "test", "model_type": "32"} | (config or {})
     stored, n_bytes = library.add_blob([json.dumps(config).encode()])
     library.write_manifest(name, Layer(CONFIG_TYPE, stored, n_bytes), parts)
 
@@ -76,12 +87,20 @@ def tiny_library(folder):
     return library
 
 
+def install_gifted(library, folder):
+    """Install a model that can do everything a chat model can."""
+    data = write_gguf(folder / "gifted.gguf", "llama", chat_template="{{ messages }}")
+    install(library, GIFTED, data, {"capabilities": list(GIFTS)}, params='{"seed":42}')
+
+
 class FakeEngine:
     """Plays a script: events are yielded, errors raised, functions called between events."""
 
     def __init__(self, library, script=HELLO):
         self.library = library
+        self.settings = SimpleNamespace(models_dir=library.root, go_template=None)
         self.script = script
+        self.answer = None  # a function of the request, in place of the script
         self.requests = []
         self.embedded = []
         self.n_open = 0
@@ -89,10 +108,13 @@ class FakeEngine:
         self.closed = threading.Event()
         self.vectors = None
         self.loaded = []
+        self.reranked = []
+        self.counted = []
+        self.scores = None
         self._lock = threading.Lock()
 
     def generate(self, request):
-        return self._play(request, bool(request.prompt))
+        return self._play(request, bool(request.prompt or request.images or request.suffix))
 
     def chat(self, request):
         return self._play(request, bool(request.messages))
@@ -108,7 +130,7 @@ class FakeEngine:
                     "unload" if request.keep_alive_s == 0 else "load", total_ns=5, load_ns=5
                 )
                 return
-            for step in self.script() if callable(self.script) else self.script:
+            for step in self._steps(request):
                 if isinstance(step, Exception):
                     raise step
                 yield step
@@ -117,12 +139,39 @@ class FakeEngine:
                 self.n_open -= 1
             self.closed.set()
 
+    def _steps(self, request):
+        if self.answer is not None:
+            return self.answer(request)
+        return self.script() if callable(self.script) else self.script
+
     def embed(self, model, texts, **options):
         self.embedded.append((model, list(texts), options))
         if isinstance(self.vectors, Exception):
             raise self.vectors
         vectors = np.ones((len(texts), 4), np.float32) / 2 if self.vectors is None else self.vectors
         return Embedded(vectors, n_tokens=3 * len(texts), total_ns=9, load_ns=0)
+
+    def rerank(self, model, query, documents, *, options=None, keep_alive_s=None):
+        self.reranked.append((model, query, list(documents), options, keep_alive_s))
+        scores = tuple(self.scores or [0.5] * len(documents))
+        return Reranked(scores, n_tokens=5 * len(documents), total_ns=9, load_ns=2)
+
+    def tokenize(self, model, text, *, add_special=False):
+        return [1] * add_special + [ord(letter) for letter in text]
+
+    def detokenize(self, model, tokens):
+        return "".join("<s>" if one == 1 else chr(one % 0xD800) for one in tokens)
+
+    def count_chat_tokens(self, request):
+        self.counted.append(request)
+        return sum(len(message.content) for message in request.messages)
+
+    def render(self, request):
+        self.requests.append(request)
+        if isinstance(request, ChatRequest):
+            text = "|".join(f"{one.role}:{one.content}" for one in request.messages)
+            return Rendered(text, n_images=sum(len(one.images) for one in request.messages))
+        return Rendered(f"[{request.prompt}]", n_images=len(request.images))
 
     def running(self):
         return [

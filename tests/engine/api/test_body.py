@@ -1,8 +1,9 @@
 """What arrives as a body, and what is made of it."""
 
 import pytest
+import zstandard
 
-from engine.api.body import MAX_BODY_BYTES, parse
+from engine.api.body import MAX_BODY_BYTES, MAX_UNPACKED_BYTES, parse
 from engine.api.wire import ChatWire, GenerateWire
 from engine.errors import RequestError
 
@@ -90,3 +91,15 @@ def test_a_body_without_end_is_cut_off(client):
 def test_an_empty_text_is_no_object():
     with pytest.raises(RequestError, match="missing request body"):
         parse(b"", ChatWire)
+
+
+def test_a_zstd_body_is_unpacked_within_bounds(client):
+    body = zstandard.compress(b'{"model": "tiny:latest", "input": "hi"}')
+    bomb = zstandard.compress(b" " * (MAX_UNPACKED_BYTES + 1))
+    said = {"content-encoding": "zstd"}
+
+    assert client.post("/v1/responses", content=body, headers=said).status_code == 200
+    assert client.post("/v1/responses", content=bomb, headers=said).status_code == 413
+    broken = client.post("/v1/responses", content=b"{}", headers=said)
+    assert broken.status_code == 400
+    assert "not zstd" in broken.json()["error"]["message"]

@@ -86,6 +86,26 @@ def test_a_client_that_leaves_before_the_answer_is_whole_ends_the_generation(ser
     assert engine.closed.wait(2)
 
 
+def test_a_client_that_leaves_several_streams_ends_them_all(server, engine):
+    engine.script = endless
+
+    with httpx.stream("POST", f"{server}/v1/completions", json=asking(n=3, stream=True)) as reply:
+        next(reply.iter_lines())
+        wait_until(lambda: engine.n_open == 3)
+
+    wait_until(lambda: engine.n_open == 0)
+
+
+def test_a_client_that_leaves_several_answers_ends_them_all(server, engine):
+    engine.script = endless
+
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server}/v1/completions", json=asking(n=3), timeout=0.5)
+
+    wait_until(lambda: engine.n_open == 0)
+    assert engine.n_most_open == 3
+
+
 def test_an_engine_without_a_token_yet_is_stopped_at_its_next_sign_of_life(server, engine):
     def only_signs():
         while True:

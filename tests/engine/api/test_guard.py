@@ -9,6 +9,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from engine.api.guard import Guard, is_local_host, is_loopback, without_port
 
+LOCAL = "http://localhost:3000"
+
 
 async def hello(request):
     return PlainTextResponse("hello")
@@ -132,3 +134,102 @@ def test_names_and_addresses_are_told_apart():
     assert is_local_host("Box", "box")
     assert is_local_host("", "box")
     assert [without_port(one) for one in ("a:1", "[::1]:2", "::1", "a")] == ["a", "::1", "::1", "a"]
+
+
+LISTED = """
+    Authorization Content-Type User-Agent Accept X-Requested-With OpenAI-Beta x-stainless-arch
+    x-stainless-async x-stainless-custom-poll-interval x-stainless-helper-method x-stainless-lang
+    x-stainless-os x-stainless-package-version x-stainless-poll-helper x-stainless-retry-count
+    x-stainless-runtime x-stainless-runtime-version x-stainless-timeout
+"""
+
+
+def test_a_preflight_lists_exactly_what_ollama_lists():
+    headers = {"origin": LOCAL, "access-control-request-method": "POST"}
+
+    reply = client().options("/", headers=headers)
+
+    methods = set(reply.headers["access-control-allow-methods"].split(","))
+    assert methods == {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+    assert set(reply.headers["access-control-allow-headers"].split(",")) == set(LISTED.split())
+    assert reply.headers["access-control-allow-origin"] == LOCAL
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("port", ["", ":1", ":65535"])
+def test_every_local_origin_is_let_in(scheme, name, port):
+    reply = client().get("/", headers={"origin": f"{scheme}://{name}{port}"})
+
+    assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "status"),
+    [
+        ((), "vscode-file://vscode-app", 200),
+        ((), "http://127.0.0.2", 403),
+        ((), "http://[::1]", 403),
+        ((), "ftp://localhost", 403),
+        ((), "http://localhost.evil.example:1", 403),
+        ((), "xapp://here", 403),
+        (("http://a.example",), "http://a.example", 200),
+        (("http://a.example",), "http://a.example:80", 403),
+        (("http://a.example:*",), "http://a.example:80", 200),
+        (("http://a.example",), "http://b.example", 403),
+        (("*.example",), "https://a.example", 200),
+        (("moz-extension://*",), "moz-extension://1-2", 200),
+        (("http://a+b.example",), "http://aab.example", 403),  # no pattern language but `*`
+    ],
+)
+def test_origins_by_table(origins, origin, status):
+    assert client(*origins).get("/", headers={"origin": origin}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "host", "status"),
+    [
+        ("OPTIONS", None, "localhost", 204),
+        ("OPTIONS", None, "box.internal:1", 204),
+        ("OPTIONS", None, "evil.example", 403),
+        ("OPTIONS", LOCAL, "localhost", 204),
+        ("OPTIONS", LOCAL, "evil.example", 403),
+        ("GET", LOCAL, "evil.example", 403),
+        # A page of the attacker's whose name leads here: its own origin, but a foreign name.
+        ("GET", "http://evil.example", "evil.example", 403),
+        ("GET", "http://evil.example", "localhost", 403),
+        ("GET", "http://10.0.0.1:11434", "10.0.0.1:11434", 200),
+    ],
+)
+def test_origin_and_host_must_both_be_known(method, origin, host, status):
+    headers = {"host": host} | ({"origin": origin} if origin else {})
+
+    reply = client().request(method, "/", headers=headers)
+
+    assert reply.status_code == status
+    assert status == 200 or reply.content == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "is_local"),
+    [
+        ("", True),
+        ("LOCALHOST", True),
+        ("box", True),
+        ("otherbox", False),
+        ("x.local", True),
+        ("x.internal", True),
+        ("local", False),
+        ("xlocal", False),
+        ("127.1.2.3", True),
+        ("0.0.0.0", True),
+        ("::1", True),
+        ("fd00::1", True),
+        ("172.16.0.1", True),
+        ("1.1.1.1", False),
+        ("2606:4700:4700::1111", False),
+        ("127.0.0.1.evil.example", False),
+    ],
+)
+def test_hosts_by_table(name, is_local):
+    assert is_local_host(name, "box") == is_local

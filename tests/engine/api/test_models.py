@@ -6,8 +6,11 @@ from datetime import datetime
 import pytest
 from fastapi.testclient import TestClient
 
+from engine.api.show import parameter_lines
+from engine.library.manifest import CONFIG_TYPE, Layer, layer_type
 from engine.types import Message
-from tests.engine.api.fakes_engine import CHAT, EMBED, build_app, lines_of
+from tests.engine.api.fakes_engine import CHAT, EMBED, build_app, lines_of, write_gguf
+from tests.engine.library.tiny_llama import write_llama
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -95,9 +98,24 @@ def test_show_puts_the_requests_own_words_into_the_modelfile(client):
         ("create", {"model": "n", "files": {"x": "md5:1"}}, 400, "invalid digest format"),
         (
             "create",
-            {"model": "n", "from": CHAT, "quantize": "q4_0"},
+            {"model": "n", "from": CHAT, "draft_quantize": "q8_0"},
             400,
-            "create does not support quantize yet",
+            "--draft-quantize requires a DRAFT model",
+        ),
+        ("create", {"model": "n", "files": {}}, 400, "no files provided to convert"),
+        ("create", {"model": "n", "from": "a b"}, 400, "invalid model name"),
+        (
+            "create",
+            {"model": "n", "from": CHAT, "remote_host": "https://far.example"},
+            400,
+            "remote_host 'https://far.example': this engine runs models of its own machine only; "
+            "create the model from a local one",
+        ),
+        (
+            "create",
+            {"model": "n", "from": CHAT, "requires": "new"},
+            400,
+            "requires must be a valid semver (e.g. 0.14.0)",
         ),
     ],
 )
@@ -207,8 +225,153 @@ def test_blobs_are_asked_for_by_digest(client, engine):
 
 
 def test_a_text_that_no_modelfile_can_hold_leaves_only_the_modelfile_out(client):
-    reply = client.post("/api/show", json={"model": CHAT, "system": 'say """'})
+    reply = client.post("/api/show", json={"model": CHAT, "system": 'say """\nnow'})
 
     assert reply.status_code == 200
     assert "modelfile" not in reply.json()
-    assert reply.json()["system"] == 'say """'
+    assert reply.json()["system"] == 'say """\nnow'
+
+
+@pytest.mark.parametrize("key", ["quantize", "quantization"])
+def test_an_unknown_quantization_lists_the_known_ones(client, key):
+    reply = client.post("/api/create", json={"model": "n", "from": CHAT, key: "q9"})
+
+    assert reply.status_code == 500
+    text = reply.json()["error"]
+    assert text.startswith("unsupported quantization type Q9 - supported types are F32, F16, ")
+
+
+def test_a_template_that_does_not_parse_is_refused(client):
+    body = {"model": "n", "from": CHAT, "template": "{{ if .System }}", "stream": False}
+
+    reply = client.post("/api/create", json=body)
+
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith("template error: ")
+
+
+def test_everything_that_a_create_request_says_is_passed_on(client, asked):
+    body = {
+        "model": "mine",
+        "files": {"a.gguf": DIGEST},
+        "adapters": {"lora.gguf": DIGEST},
+        "draft_files": {"d.gguf": DIGEST},
+        "quantize": "q4_K_M",
+        "draft_quantize": "q8_0",
+        "renderer": "r",
+        "parser": "p",
+        "requires": "0.14.0",
+        "info": {"capabilities": ["tools"]},
+        "stream": False,
+    }
+
+    reply = client.post("/api/create", json=body)
+
+    (wanted,) = asked
+    assert reply.json() == {"status": "success"}
+    assert wanted.files == {"a.gguf": DIGEST}
+    assert wanted.adapters == {"lora.gguf": DIGEST}
+    assert wanted.draft_files == {"d.gguf": DIGEST}
+    assert (wanted.quantize, wanted.draft_quantize) == ("q4_K_M", "q8_0")
+    assert (wanted.renderer, wanted.parser, wanted.requires) == ("r", "p", "0.14.0")
+    assert wanted.info == {"capabilities": ["tools"]}
+
+
+def test_what_cannot_be_quantized_is_told_as_a_failure(client, engine, tmp_path):
+    small = write_llama(tmp_path / "q8.gguf", file_type=7)
+    digest, _ = engine.library.add_blob([small.read_bytes()])
+    body = {"model": "n", "files": {"q8.gguf": digest}, "quantize": "q4_0"}
+
+    with TestClient(build_app(engine)) as real:
+        whole = real.post("/api/create", json=body | {"stream": False})
+        streamed = real.post("/api/create", json=body)
+
+    text = "quantization is only supported for F16, BF16 and F32 models"
+    assert (whole.status_code, whole.json()) == (500, {"error": text})
+    assert (streamed.status_code, lines_of(streamed)[-1]) == (200, {"error": text})
+
+
+def install_part(engine, kind, architecture, folder):
+    data = write_gguf(folder / f"{kind}.gguf", architecture, name=kind)
+    digest, size = engine.library.add_blob([data])
+    return Layer(layer_type(kind), digest, size)
+
+
+def test_tags_tell_how_long_and_how_wide(client):
+    models = client.get("/api/tags").json()["models"]
+
+    assert {one["details"].get("context_length") for one in models} == {512}
+
+
+def test_tags_tell_two_models_of_one_file_apart(client):
+    asked = {"model": "short", "from": CHAT, "info": {"context_length": 99}, "stream": False}
+    assert client.post("/api/create", json=asked).json() == {"status": "success"}
+
+    models = client.get("/api/tags").json()["models"]
+
+    lengths = {one["name"]: one["details"]["context_length"] for one in models}
+    assert sorted(lengths.values()) == [99, 512, 512]
+
+
+def test_show_tells_what_else_a_model_is_made_of(client, engine, tmp_path):
+    eye = install_part(engine, "projector", "clip", tmp_path)
+    lora = install_part(engine, "adapter", "llama", tmp_path)
+    draft = install_part(engine, "draft", "llama", tmp_path)
+    (model,) = (one for one in engine.library.manifest_layers(CHAT) if one.kind == "model")
+    config = json.dumps({"model_family": "llama", "requires": "0.14.0", "renderer": "r"})
+    digest, size = engine.library.add_blob([config.encode()])
+    engine.library.write_manifest(
+        "whole", Layer(CONFIG_TYPE, digest, size), [model, eye, lora, draft]
+    )
+
+    shown = client.post("/api/show", json={"model": "whole"}).json()
+
+    path = engine.library.blob_path
+    commands = [line for line in shown["modelfile"].splitlines() if line and line[0] != "#"]
+    assert commands == [
+        f"FROM {path(model.digest)}",
+        f"ADAPTER {path(lora.digest)}",
+        f"DRAFT {path(draft.digest)}",
+        f"FROM {path(eye.digest)}",
+        "RENDERER r",
+        "REQUIRES 0.14.0",
+    ]
+    assert shown["requires"] == "0.14.0"
+    assert "vision" in shown["capabilities"]
+    assert shown["projector_info"]["general.architecture"] == "clip"
+    assert shown["projector_info"]["general.parameter_count"] == 32
+
+
+def test_show_begins_the_modelfile_with_how_to_build_on_it(client):
+    modelfile = client.post("/api/show", json={"model": CHAT}).json()["modelfile"]
+
+    head, _, rest = modelfile.partition("\n\n")
+    assert head.splitlines()[-1] == f"# FROM {CHAT}"
+    assert len(head.splitlines()) == 3
+    assert rest.startswith("FROM /")
+
+
+def test_one_client_is_shown_the_name_that_it_asked_for(client):
+    body = {"model": "tiny"}
+
+    plain = client.post("/api/show", json=body).json()
+    copilot = client.post("/api/show", json=body, headers={"user-agent": "GitHubCopilotChat/1.0"})
+
+    assert "general.basename" not in plain["model_info"]
+    assert copilot.json()["model_info"]["general.basename"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("<end>", '"<end>"'),
+        ('say "x"\n', '"say \\"x\\"\\n"'),
+        ("back\\slash", '"back\\\\slash"'),
+        ("\x01\x7f", '"\\x01\\x7f"'),
+        ("\u2028", '"\\u2028"'),
+        ("\U000e0001", '"\\U000e0001"'),
+        ("grüß", '"grüß"'),
+    ],
+)
+def test_parameters_are_quoted_as_in_go(text, literal):
+    assert parameter_lines({"stop": [text]}) == f"{'stop':<30} {literal}"

@@ -23,6 +23,7 @@ METRICS = {
     "total_duration": 30,
     "load_duration": 10,
     "prompt_eval_count": 7,
+    "prompt_eval_cached_count": 4,
     "prompt_eval_duration": 8,
     "eval_count": 2,
     "eval_duration": 12,
@@ -138,6 +139,9 @@ def test_an_empty_request_loads_or_unloads(client, engine, path, extra, key):
         ("10m", 600.0),
         ("-1m", -1.0),
         ("1h30m", 5400.0),
+        (10**400, -1.0),
+        (-(10**400), -1.0),
+        ("9999999999h", -1.0),
         (None, None),
     ],
 )

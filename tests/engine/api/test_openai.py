@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.errors import BusyError, RuntimeFailedError
-from engine.types import Final, Message, Piece
+from engine.types import Final, Message, Piece, ToolCall
 from tests.engine.api.fakes_engine import CHAT, EMBED, FINAL, events_of
 
 SAYS_HI = {"messages": [{"role": "user", "content": "hi"}]}
@@ -91,7 +91,7 @@ def test_sampling_goes_by_native_names_and_openais_defaults(client, engine):
         frequency_penalty=0.1,
         presence_penalty=0,
     )
-    ask(client, max_tokens=5, stop=["a", "b"], n=3, logit_bias={}, tool_choice="none", tools=[])
+    ask(client, max_tokens=5, stop=["a", "b"], logit_bias={}, tool_choice="none", tools=[])
 
     plain, full, short = [dict(one.options) for one in engine.requests]
     assert plain == {"temperature": 1.0, "top_p": 1.0}
@@ -122,8 +122,8 @@ def test_messages_come_in_many_forms(client, engine):
     assert engine.requests[0].messages == (
         Message("system", "s"),
         Message("user", "a\n\nb"),
-        Message("assistant", ""),
-        Message("tool", "42"),
+        Message("assistant", "", tool_calls=(ToolCall("f", {}, id="1"),)),
+        Message("tool", "42", tool_name="f", tool_call_id="1"),
     )
 
 
@@ -210,8 +210,9 @@ def test_a_completion_is_whole_or_streamed(client):
     assert (counted["choices"], counted["usage"]) == ([], USAGE)
 
 
-def test_lists_of_prompts_are_refused(client):
-    reply = client.post("/v1/completions", json={"model": CHAT, "prompt": ["a"]})
+@pytest.mark.parametrize("prompt", [[], 5, [1, "a"], [[]], [-1], [[1], "a"], {"a": 1}, [True]])
+def test_prompts_of_other_types_are_refused(client, prompt):
+    reply = client.post("/v1/completions", json={"model": CHAT, "prompt": prompt})
 
     status, kind, text = error_of(reply)
     assert (status, kind) == (400, "invalid_request_error")

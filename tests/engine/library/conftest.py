@@ -1,4 +1,4 @@
-"""Small real GGUF files and a library in a temporary folder."""
+"""Small real GGUF files, a library in a temporary folder, a registry on the loopback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.library.store import Library
+from tests.engine.library.hub import Hub, serve
 
 
 @pytest.fixture
@@ -42,3 +43,32 @@ def make_gguf(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture
+def make_hub(monkeypatch):
+    """Give a function that starts a registry."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    servers = []
+
+    def make():
+        hub = Hub()
+        servers.append(serve(hub))
+        return hub
+
+    yield make
+    for server in servers:
+        server.hub.go_on.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def hub(make_hub):
+    return make_hub()
+
+
+@pytest.fixture
+def weights(make_gguf):
+    """Give a GGUF file of a little more than 300 kB."""
+    return make_gguf().read_bytes() + bytes(range(256)) * 1200

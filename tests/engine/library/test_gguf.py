@@ -120,3 +120,13 @@ def test_any_change_of_bytes_is_read_or_refused(make_gguf, at, change):
     except GgufError:
         return
     assert header.n_parameters >= 0
+
+
+def test_an_array_longer_than_any_vocabulary_is_refused(tmp_path):
+    path = tmp_path / "long.gguf"
+    path.write_bytes(build([pair("k", 9, struct.pack("<IQ", 0, 5_000_000))]))
+    with path.open("r+b") as file:
+        file.truncate(6_000_000)
+
+    with pytest.raises(GgufError, match="length of k is 5,000,000"):
+        read_header(path)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
 import pytest
 
 from engine.errors import ChatTemplateError
+from engine.library.template.habits import habits_of
 from engine.library.template.jinja import render_chat
-from engine.types import Message
+from engine.library.template.turns import Habits
+from engine.types import Conversation, Message, ToolCall
 
 CHATML = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
@@ -114,7 +117,240 @@ def test_ordinary_expressions_work(template, result):
     assert render(template) == result
 
 
+SAY = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"b": 1, "a": 2}}}
+CALL = ToolCall("add", {"b": 1, "a": "é"}, id="call_ab12cd34")
+ASKED = (
+    Message("user", "1+2?"),
+    Message("assistant", "", tool_calls=(CALL,)),
+    Message("tool", "3", tool_name="add", tool_call_id="call_ab12cd34"),
+)
+
+
+def test_calls_and_results_stand_as_openai_spells_them():
+    text = render("{{ messages[1:] | tojson }}", ASKED)
+
+    call = {
+        "type": "function",
+        "id": "call_ab12cd34",
+        "function": {"name": "add", "arguments": {"b": 1, "a": "é"}},
+    }
+    result = {"role": "tool", "content": "3", "tool_call_id": "call_ab12cd34", "name": "add"}
+    assert text == json.dumps(
+        [{"role": "assistant", "content": "", "tool_calls": [call]}, result], ensure_ascii=False
+    )
+
+
+def test_tools_keep_the_order_of_their_keys_and_are_none_if_there_are_none():
+    template = "{{ tools | tojson }}"
+
+    assert render(template, Conversation((), tools=(TOOL,))) == json.dumps([TOOL])
+    assert render(template, Conversation(())) == "null"
+
+
+def test_thinking_stands_under_both_names():
+    template = "{{ messages[0].reasoning_content }},{{ messages[0].thinking }}"
+
+    assert render(template, [Message("assistant", "x", thinking="hm")]) == "hm,hm"
+    assert render(template, [Message("assistant", "x")]) == ","
+
+
+@pytest.mark.parametrize(
+    ("think", "text"),
+    [
+        (None, "|||"),
+        (True, "True|True||"),
+        (False, "False|False||"),
+        ("high", "True|True|high|high"),
+    ],
+)
+def test_how_much_to_think_is_said_in_the_words_of_templates(think, text):
+    template = (
+        "{{ enable_thinking }}|{{ thinking }}|{{ reasoning_effort }}|{{ reasoning_strength }}"
+    )
+
+    assert render(template, Conversation((), think=think)) == text
+
+
+@pytest.mark.parametrize(
+    ("images", "content", "text"),
+    [
+        ((b"1",), "what?", "[img-0]what?"),
+        ((b"1", b"2"), "a [img] b", "[img-1]a [img-0] b"),
+        ((), "a [img] b", "a [img] b"),
+    ],
+)
+def test_images_become_numbered_marks(images, content, text):
+    template = "{{ messages[0].content }}{% if '<|image|>' is string %}{% endif %}"
+
+    assert render(template, [Message("user", content, images=images)]) == text
+
+
+def test_images_are_counted_over_the_conversation():
+    messages = [Message("user", "a", images=(b"1",)), Message("user", "b", images=(b"2",))]
+
+    assert render(SAY, messages) == "[user][img-0]a[user][img-1]b"
+
+
+def test_a_call_without_identity_gets_one_and_its_result_the_same():
+    calls = (ToolCall("add", {}), ToolCall("sub", {}))
+    messages = [
+        Message("assistant", "", tool_calls=calls),
+        Message("tool", "x", tool_name="sub"),
+        Message("tool", "y"),
+        Message("tool", "z"),
+    ]
+    template = (
+        "{% for m in messages %}{% for c in m.tool_calls %}{{ c.id }} {% endfor %}"
+        "{{ m.name }}:{{ m.tool_call_id }};{% endfor %}"
+    )
+
+    assert render(template, messages) == ("call00001 call00002 :;sub:call00002;add:call00001;:;")
+
+
+def test_a_result_is_given_the_name_of_the_call_that_it_answers():
+    messages = [ASKED[1], Message("tool", "3", tool_call_id="call_ab12cd34")]
+
+    assert render("{{ messages[1].name }}", messages) == "add"
+
+
+def test_developers_speak_as_the_system_where_a_template_does_not_know_them():
+    messages = [Message("developer", "Be brief.")]
+
+    assert render(SAY, messages) == "[system]Be brief."
+    assert render(SAY + "{# developer #}", messages) == "[developer]Be brief."
+
+
+NO_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}" + SAY
+)
+DROPS_SYSTEM = (
+    "{% for m in messages if m.role != 'system' %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+)
+PARTS = "{% for m in messages %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endfor %}"
+CALLS = (
+    "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}%s{% endfor %}{% endfor %}"
+)
+TEXT_ARGUMENTS = CALLS.replace("%s", "{{ c.function.name + c.function.arguments }}")
+PRINTED_ARGUMENTS = CALLS.replace("%s", "{{ c.function.arguments }}")
+SHORT_IDS = CALLS.replace(
+    "%s",
+    "{% if c.id | length != 9 %}{{ raise_exception('length 9') }}{% endif %}"
+    "{{ c.id }}{{ c.function.arguments | tojson }}",
+)
+SILENT = CALLS.replace(
+    "%s", "{% if m.content is none %}{{ c.function.arguments | tojson }}{% endif %}"
+)
+ONE_VOICE = (
+    "{% for m in messages %}{% if m.tool_calls and m.content and m.thinking %}"
+    "{{ raise_exception('not both') }}{% endif %}{{ m.thinking }}|{{ m.content }}"
+    "{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %};{% endfor %}"
+)
+LOOPS_TOOLS = "{% for t in tools %}{{ t.function.name }}{% endfor %}" + SAY
+
+
+@pytest.mark.parametrize(
+    ("template", "habits"),
+    [
+        (SAY, Habits()),
+        (CHATML, Habits()),
+        (NO_SYSTEM, Habits(folds_system=True)),
+        (DROPS_SYSTEM, Habits(folds_system=True)),
+        (PARTS, Habits(takes_parts=True)),
+        (TEXT_ARGUMENTS, Habits(takes_text_arguments=True)),
+        (PRINTED_ARGUMENTS, Habits(takes_text_arguments=True)),
+        (SHORT_IDS, Habits(takes_short_ids=True)),
+        (SILENT, Habits(takes_no_content=True)),
+        (ONE_VOICE, Habits(takes_one_voice=True)),
+        (LOOPS_TOOLS, Habits(takes_tool_list=True)),
+        ("{{ raise_exception('never') }}", Habits()),
+        ("{% if %}", Habits()),
+    ],
+)
+def test_what_a_template_wants_otherwise_is_found_out(template, habits):
+    assert habits_of(template) == habits
+
+
+@pytest.mark.parametrize("template", [NO_SYSTEM, DROPS_SYSTEM])
+def test_without_a_system_role_its_words_go_before_the_first_question(template):
+    messages = [Message("system", "S"), Message("system", "T"), Message("user", "U")]
+
+    assert render(template, messages) == "[user]S\n\nT\n\nU"
+    assert render(template, messages[:1]) == "[user]S"
+    assert render(template, messages[2:]) == "[user]U"
+
+
+def test_a_system_role_is_not_folded_where_it_is_known():
+    assert render(SAY, [Message("system", "S"), Message("user", "U")]) == "[system]S[user]U"
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (TEXT_ARGUMENTS, '1+2?add{"b": 1, "a": "é"}3'),
+        (PRINTED_ARGUMENTS, '1+2?{"b": 1, "a": "é"}3'),
+        (SHORT_IDS, '1+2?call00001{"b": 1, "a": "é"}3'),
+        (SILENT, '1+2?None{"b": 1, "a": "é"}3'),
+    ],
+)
+def test_calls_are_spelled_as_the_template_takes_them(template, text):
+    assert render(template, ASKED) == text
+
+
+def test_where_only_one_may_speak_the_thought_takes_the_words_along():
+    messages = [Message("assistant", "said", thinking="hm", tool_calls=(CALL,))]
+
+    assert render(ONE_VOICE, messages) == 'hm\n\nsaid|{"b": 1, "a": "é"};'
+
+
+def test_parts_and_tool_lists_are_given_where_they_are_wanted():
+    assert render(PARTS, [Message("user", "a"), Message("user", "b")]) == "ab"
+    assert render(LOOPS_TOOLS, [Message("user", "a")]) == "[user]a"
+
+
+def test_a_template_is_compiled_once_and_bounded_each_time():
+    template = "{% for m in messages %}" + "{{ m.content }}" * 200 + "{% endfor %}"
+    messages = [Message("user", "x" * 100_000)]
+    start = time.monotonic()
+    render(template, [Message("user", "x")])
+    first_s = time.monotonic() - start
+
+    best_s = min(_time_of(template) for _ in range(20))
+
+    assert best_s < first_s / 5
+    for _ in range(2):
+        with pytest.raises(ChatTemplateError, match="more than"):
+            render(template, messages)
+        assert render(template, [Message("user", "x")]) == "x" * 200
+
+
+def _time_of(template):
+    start = time.monotonic()
+    render(template, [Message("user", "x")])
+    return time.monotonic() - start
+
+
+def test_namespaces_may_be_handed_around():
+    template = (
+        "{% macro f(n) %}{% set n.v = n.v + 1 %}{% endmacro %}{% set n = namespace(v=1) %}"
+        "{% set held = [n, {'n': n}] %}{{ f(held[0]) }}{{ n.v }}"
+    )
+
+    assert render(template) == "2"
+
+
+def test_a_thousand_turns_are_no_bomb_for_templates_that_ask_for_the_length_each_time():
+    template = (
+        "{% for m in messages %}{% if loop.index0 == messages | length - 1 %}last{% endif %}"
+        "{% endfor %}"
+    )
+
+    assert render(template, [Message("user", "x")] * 2000) == "last"
+
+
 BOMBS = {
+    "namespace in itself": "{% set n = namespace() %}{% set n.v = [n] %}{{ n }}",
     "range": "{% for i in range(10000000000) %}x{% endfor %}",
     "nested loops": "{% for i in range(99999) %}{% for j in range(99999) %}"
     "{% endfor %}{% endfor %}",

@@ -18,7 +18,7 @@ from engine.library.modelfile import (
 from engine.types import Message
 
 TEXT = st.text(
-    st.characters(codec="utf-8", exclude_characters="\r", exclude_categories=["Cs"]), max_size=40
+    st.characters(codec="utf-8", exclude_categories=["Cs"]) | st.sampled_from('"\n '), max_size=40
 ).filter(lambda text: '"""' not in text)
 WORD = st.from_regex(r"[a-z0-9._/:-]{1,20}", fullmatch=True)
 PARAMETERS = st.fixed_dictionaries(
@@ -120,6 +120,53 @@ def test_a_comment_stands_at_the_top():
     assert text == "# made by hand\n#\n# FROM b\n\nFROM a\n"
 
 
-def test_a_value_that_cannot_be_quoted_is_refused():
+@pytest.mark.parametrize("text", ['"""\nb', 'a\nb"""\nc', '"a" """ \n'])
+def test_a_value_that_cannot_be_quoted_is_refused(text):
     with pytest.raises(ModelfileError, match="holds"):
-        render_modelfile(Modelfile(("a",), system='"""'))
+        render_modelfile(Modelfile(("a",), system=text))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"He said "hi" to me"', 'He said "hi" to me'),
+        ('"""a """ b"""', 'a """ b'),
+        ('say """', 'say """'),
+        ('""', ""),
+        ('"""one\n"two\nthree"""', 'one\n"two\nthree'),
+        ("'single'", "'single'"),
+        ("a \\n b", "a \\n b"),
+        ("  spaced out\t", "spaced out"),
+        ('" spaced out "', " spaced out "),
+    ],
+)
+def test_a_quotation_ends_with_its_line(written, read):
+    assert parse_modelfile(f"FROM a\nSYSTEM {written}\nLICENSE free\n").system == read
+
+
+def test_lines_may_end_as_on_windows():
+    found = parse_modelfile("FROM a\r\n# note\r\nPARAMETER top_k 3\r\nSYSTEM short\r\n")
+
+    assert (found.sources, found.parameters, found.system) == (("a",), {"top_k": 3}, "short")
+
+
+def test_every_keyword_is_read():
+    text = (
+        "FROM base\nFROM ./mmproj.gguf\nADAPTER ./lora\nDRAFT ./draft.gguf\n"
+        "RENDERER qwen3\nPARSER qwen3\nREQUIRES 0.14.0"
+    )
+
+    assert parse_modelfile(text) == Modelfile(
+        sources=("base", "./mmproj.gguf"),
+        adapters=("./lora",),
+        draft="./draft.gguf",
+        renderer="qwen3",
+        parser="qwen3",
+        requires="0.14.0",
+    )
+
+
+@pytest.mark.parametrize("version", ["0.14", "1.2.3.4", "v", "1.2.x", "0.14.0 "])
+def test_a_version_has_three_numbers(version):
+    with pytest.raises(ModelfileError, match="must be a valid semver"):
+        parse_modelfile(f'FROM a\nREQUIRES "{version}"')

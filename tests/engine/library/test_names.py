@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ModelNameError
-from engine.library.names import ModelName, parse, scheme_of
+from engine.library.names import ModelName, is_cloud, parse, scheme_of
 
 WORD = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,20}", fullmatch=True)
 TAG = WORD.filter(lambda tag: tag.lower() != "local")
@@ -91,9 +91,62 @@ def test_what_is_no_name_is_refused(text):
         parse(text)
 
 
-def test_local_and_cloud_exclude_each_other():
-    with pytest.raises(ModelNameError, match="not both"):
-        parse("m:cloud:local")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m:cloud:local",
+        "m:local:cloud",
+        "M:CLOUD:Local",
+        "m:120b-cloud:local",
+        "h/n/m:local:cloud",
+        "https://h/n/m:cloud:local",
+    ],
+)
+def test_local_and_cloud_exclude_each_other(text):
+    with pytest.raises(ModelNameError) as caught:
+        parse(text)
+
+    assert str(caught.value) == f'use either :local or :cloud, not both: "{text}"'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("m:cloud", True),
+        ("m:CLOUD", True),
+        ("gpt-oss:120b-cloud", True),
+        ("h:1/n/m:x-Cloud", True),
+        ("m", False),
+        ("cloud", False),
+        ("m-cloud", False),
+        ("m-cloud:latest", False),
+        ("m:cloudy", False),
+        ("host:5000/cloud/m", False),
+    ],
+)
+def test_names_of_cloud_models_are_told_apart(text, expected):
+    assert is_cloud(text) is expected
+
+
+def test_a_model_whose_own_name_ends_in_cloud_may_be_local():
+    assert parse("my-cloud:local").full == "registry.ollama.ai/library/my-cloud:latest"
+
+
+@given(NAMES)
+def test_local_changes_nothing_but_the_place(name):
+    if not is_cloud(name.full):
+        assert parse(f"{name.full}:local") == name
+
+
+@given(st.text(alphabet="ab:/.-_@localcloudCLOUD", max_size=40))
+def test_whatever_is_read_is_read_back(text):
+    try:
+        name = parse(text)
+    except ModelNameError:
+        return
+
+    if name.tag.lower() != "local":
+        assert parse(name.full) == name
 
 
 def test_the_scheme_is_seen():

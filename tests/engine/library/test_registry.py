@@ -2,166 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import re
 import threading
-from contextlib import closing
-from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest import mock
 
 import pytest
 
 from engine.errors import LibraryError, ModelNameError, ModelNotFoundError, RegistryError
 from engine.library import download as download_module
-from engine.library.download import Patience
-from engine.library.manifest import CONFIG_TYPE, Layer, layer_type, render_manifest
 from engine.library.registry import pull, push
 from engine.library.store import Library
-
-QUICK = Patience(n_tries=4, first_pause_s=0.01)
-
-
-class Hub:
-    """What the server holds, what it shall do wrong, and what it saw."""
-
-    def __init__(self):
-        self.manifests, self.blobs, self.uploads = {}, {}, {}
-        self.requests = []  # (method, path, headers)
-        self.cuts = []  # bytes after which the next blob answers break off
-        self.has_ranges = True
-        self.failures = []  # statuses of the next answers
-        self.token = None
-        self.blob_host = None  # where blob requests are redirected to
-        self.port = 0
-
-    def name(self, text="library/tiny:v1", scheme="http://"):
-        return f"{scheme}127.0.0.1:{self.port}/{text}"
-
-    def put(self, model, tag="v1"):
-        """Offer a model; give the digest of its weights."""
-        layers = []
-        for data in (model, b'{"model_family":"llama"}'):
-            digest = "sha256:" + sha256(data).hexdigest()
-            self.blobs[digest] = data
-            layers.append(Layer(layer_type("model"), digest, len(data)))
-        config = Layer(CONFIG_TYPE, layers[1].digest, layers[1].size_bytes)
-        self.manifests[tag] = render_manifest(config, layers[:1])
-        return layers[0].digest
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, status, body=b"", **headers):
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def is_refused(self):
-        hub = self.server.hub
-        hub.requests.append((self.command, self.path, dict(self.headers)))
-        if hub.failures:
-            self.answer(hub.failures.pop(0), b"out of order")
-            return True
-        if self.path.startswith("/token"):
-            self.answer(200, json.dumps({"token": hub.token}).encode())
-            return True
-        if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
-            realm = f"http://127.0.0.1:{hub.port}/token"
-            challenge = f'Bearer realm="{realm}",service="hub",scope="repository:x:pull"'
-            self.answer(401, WWW_Authenticate=challenge)
-            return True
-        return False
-
-    def do_GET(self):
-        hub, last = self.server.hub, self.path.rpartition("/")[2]
-        if self.is_refused():
-            return
-        if "/manifests/" in self.path:
-            self.answer(200 if last in hub.manifests else 404, hub.manifests.get(last, b""))
-        elif last not in hub.blobs:
-            self.answer(404)
-        elif hub.blob_host:
-            self.answer(307, Location=f"{hub.blob_host}/blobs/{last}")
-        else:
-            self.send_blob(hub, hub.blobs[last])
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def send_blob(self, hub, data):
-        start, asked = 0, self.headers.get("Range", "")
-        if asked and hub.has_ranges:
-            start = int(asked.removeprefix("bytes=").split("-")[0])
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(data) - start))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if hub.cuts:
-            self.wfile.write(data[start : start + hub.cuts.pop(0)])
-            self.close_connection = True
-        else:
-            self.wfile.write(data[start:])
-
-    def do_POST(self):
-        if not self.is_refused():
-            self.server.hub.uploads["u1"] = b""
-            self.answer(202, Location="/v2/library/tiny/blobs/uploads/u1?state=a")
-
-    def do_PATCH(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if not self.is_refused():
-            self.server.hub.uploads["u1"] += body
-            self.answer(202, Location="/v2/library/tiny/blobs/uploads/u1?state=b")
-
-    def do_PUT(self):
-        hub, body = self.server.hub, self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.is_refused():
-            return
-        if "/manifests/" in self.path:
-            hub.manifests[self.path.rpartition("/")[2]] = body
-        else:
-            digest = self.path.partition("digest=")[2].partition("&")[0].replace("%3A", ":")
-            hub.blobs[digest] = hub.uploads.pop("u1")
-        self.answer(201)
-
-
-def serve(hub):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.hub, hub.port = hub, server.server_address[1]
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    return server
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    hub = Hub()
-    with closing(serve(hub)) as server:
-        server.close = lambda: (server.shutdown(), server.server_close())
-        yield hub
-
-
-@pytest.fixture
-def weights(make_gguf):
-    return make_gguf().read_bytes() + b"\0" * 300_000
-
-
-def fetch(library, hub, **named):
-    return list(pull(library, hub.name(), insecure=True, patience=QUICK, **named))
-
-
-def files_of(library):
-    return sorted(p.name for p in library.root.rglob("*") if p.is_file())
+from tests.engine.library.hub import QUICK, Hub, fetch, files_of, serve
 
 
 def test_a_pull_installs_the_same_bytes_and_tells_its_steps(library, hub, weights):
@@ -202,7 +53,7 @@ def test_a_cut_connection_is_continued_where_it_broke(library, hub, weights):
 
     fetch(library, hub)
 
-    ranges = [h.get("Range") for _, path, h in hub.requests if digest in path]
+    ranges = hub.ranges(digest)
     assert ranges[0] is None
     assert all(asked.startswith("bytes=") for asked in ranges[1:])
     assert library.blob_path(digest).read_bytes() == weights
@@ -227,10 +78,9 @@ def test_a_pull_that_failed_is_continued_by_the_next(library, hub, weights):
 
     fetch(library, hub)
 
-    ranges = [h.get("Range") for _, path, h in hub.requests if digest in path]
-    assert ranges == ["bytes=100000-"]
+    assert hub.ranges(digest) == [f"bytes=100000-{len(weights) - 1}"]
     assert library.blob_path(digest).read_bytes() == weights
-    assert not [name for name in files_of(library) if name.endswith("-part")]
+    assert not [name for name in files_of(library) if "-partial" in name]
 
 
 def test_a_pull_that_is_closed_can_be_continued(library, hub, weights):
@@ -256,7 +106,7 @@ def test_more_bytes_than_promised_are_not_kept(library, hub, weights):
     digest = hub.put(weights)
     hub.blobs[digest] = weights + b"x"
 
-    with pytest.raises(RegistryError, match="more than the"):
+    with pytest.raises(RegistryError, match="not the .* that the manifest promises"):
         fetch(library, hub)
 
     assert files_of(library) == []
@@ -271,7 +121,8 @@ def test_a_disk_without_room_leaves_the_store_as_it_was(library, hub, weights, m
         fetch(library, hub)
 
     assert library.entries() == []
-    assert sum(p.stat().st_size for p in library.root.rglob("*") if p.is_file()) == 0
+    files = {p.name: p.stat().st_size for p in library.root.rglob("*") if p.is_file()}
+    assert {name: size for name, size in files.items() if size} == {".quire.lock": mock.ANY}
 
 
 def test_an_unknown_model_is_said_to_be_missing(library, hub):
@@ -319,7 +170,7 @@ def test_a_challenge_is_answered_with_a_token(library, hub, weights):
 
     asked = [path for _, path, _ in hub.requests if path.startswith("/token")]
     assert len(asked) == 1
-    assert "service=hub" in asked[0]
+    assert "service=hub&scope=repository%3Ax%3Apull&scope=a%3Ab%3Ac&ts=" in asked[0]
 
 
 def test_a_token_that_is_not_enough_is_a_refusal(library, hub, weights):
@@ -361,6 +212,56 @@ def test_without_a_scheme_an_insecure_registry_may_speak_plain_http(library, hub
     lines = list(pull(library, hub.name(scheme=""), insecure=True, patience=QUICK))
 
     assert lines[-1].status == "success"
+
+
+def test_a_cloud_model_cannot_be_pulled(library, hub):
+    with pytest.raises(RegistryError, match="pull model manifest: file does not exist"):
+        list(pull(library, hub.name("library/big:120b-cloud"), insecure=True))
+
+    assert hub.requests == []
+
+
+def test_models_of_several_registries_lie_side_by_side(library, hub, make_hub, weights):
+    other = make_hub()
+    hub.put(weights)
+    other.put(weights + b"other")
+
+    fetch(library, hub)
+    fetch(library, other)
+
+    names = {f"127.0.0.1:{port}/library/tiny:v1" for port in (hub.port, other.port)}
+    assert {entry.name for entry in library.entries()} == names
+
+
+def test_a_proxy_of_the_environment_is_used(library, hub, weights, monkeypatch):
+    hub.put(weights)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{hub.port}")
+
+    lines = list(pull(library, "http://r.example/library/tiny:v1", insecure=True, patience=QUICK))
+
+    assert lines[-1].status == "success"
+    assert all(path.startswith("http://r.example/v2/") for _, path, _ in hub.requests)
+
+
+def test_requests_say_who_asks_and_what_for(library, hub, weights):
+    hub.put(weights)
+
+    fetch(library, hub)
+
+    [asked] = hub.asked("GET", "/manifests/")
+    assert re.fullmatch(r"ollama/[\d.]+ \(\w+ \w+\) quire", asked["User-Agent"])
+    assert asked["Accept"] == "application/vnd.docker.distribution.manifest.v2+json"
+
+
+def test_files_of_other_names_come_from_where_the_name_says(library, monkeypatch, hub, weights):
+    hub.put(weights, "Q4_K_M")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{hub.port}")
+
+    fetched = pull(library, "http://hf.co/user/repo:Q4_K_M", insecure=True, patience=QUICK)
+
+    assert [line.status for line in fetched][-1] == "success"
+    assert hub.requests[0][1] == "http://hf.co/v2/user/repo/manifests/Q4_K_M"
+    assert library.entries()[0].name == "hf.co/user/repo:Q4_K_M"
 
 
 def test_a_bad_name_is_refused(library):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 from datetime import UTC
 from hashlib import sha256
@@ -17,6 +18,7 @@ from engine.errors import (
     ModelNameError,
     ModelNotFoundError,
 )
+from engine.library.entry import HeaderCache
 from engine.library.manifest import (
     CONFIG_TYPE,
     Layer,
@@ -46,7 +48,8 @@ def install(library, name, model=b"", *, extra=(), config=None):
 
 
 def files_of(library):
-    return sorted(str(p.relative_to(library.root)) for p in library.root.rglob("*") if p.is_file())
+    found = (str(p.relative_to(library.root)) for p in library.root.rglob("*") if p.is_file())
+    return sorted(name for name in found if name != ".quire.lock")
 
 
 def test_a_missing_folder_is_an_empty_library_and_stays_missing(library):
@@ -357,3 +360,33 @@ def test_a_read_only_folder_refuses_writes_by_name(library, make_gguf):
     finally:
         for folder in folders:
             folder.chmod(stat.S_IRWXU)
+
+
+def test_halves_of_letters_in_a_config_do_not_hide_the_other_models(library, make_gguf):
+    install(library, "good", make_gguf().read_bytes())
+    install(library, "bad", b"x", config={"model_family": "\ud800"})  # escaped, as strangers may
+
+    found = {entry.name: entry.details.family for entry in library.entries()}
+
+    assert found == {"good:latest": "llama", "bad:latest": "?"}
+
+
+def test_many_layers_of_one_large_blob_are_not_all_read(library):
+    text = library.add_layer("license", b"x" * (20 * 1024 * 1024))
+    install(library, "m", b"x", extra=[text] * 50)
+
+    assert len(library.find("m").licenses) == 1
+
+
+def test_a_header_that_could_not_be_opened_once_is_read_the_next_time(library, make_gguf):
+    digest = install(library, "m", make_gguf().read_bytes())
+    path, headers = library.blob_path(digest), HeaderCache()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))  # too many open files
+    try:
+        first = headers.facts(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert first is None
+    assert headers.facts(path) is not None

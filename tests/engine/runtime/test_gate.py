@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from engine.errors import BusyError
+from engine.runtime import gate as module
 from engine.runtime.gate import Gate, Past, background_may_start
 from engine.types import Priority
 
@@ -21,7 +22,8 @@ def test_background_takes_half_the_time_at_most_while_somebody_streams(past, now
     assert background_may_start(past, now_s) is may_start
 
 
-def test_the_more_urgent_waits_less():
+def test_the_more_urgent_waits_less(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", dict.fromkeys(Priority, 60.0))
     gate, order = Gate(), []
     started = {priority: threading.Event() for priority in Priority}
 
@@ -60,3 +62,27 @@ def test_the_gate_opens_again_after_an_error():
 
     with gate.hold(Priority.BACKGROUND, timeout_s=1):
         pass
+
+
+@pytest.mark.parametrize("priority", [Priority.QUERY, Priority.BACKGROUND])
+def test_streams_without_end_do_not_starve_the_rest(priority, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", dict.fromkeys(module.PATIENCE_S, 0.05))
+    gate, is_over = Gate(), threading.Event()
+
+    def stream():
+        while not is_over.is_set():
+            with gate.hold(Priority.INTERACTIVE):
+                is_over.wait(0.005)
+
+    threads = [threading.Thread(target=stream) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        while len(gate._waiting) < 3:
+            is_over.wait(0.001)
+        with gate.hold(priority, timeout_s=2):
+            pass
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join(5)

@@ -14,7 +14,7 @@ from engine.types import ModelDetails, ModelEntry
 class Runner:
     """A runner that remembers whether it was closed."""
 
-    n_ctx, size_bytes = 128, 1000
+    n_ctx, size_bytes, size_vram_bytes = 128, 1000, 0
 
     def __init__(self):
         self.is_closed = self.is_stopped = False

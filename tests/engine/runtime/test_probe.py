@@ -5,7 +5,7 @@ import pytest
 
 from engine.errors import LoadError
 from engine.runtime import probe
-from engine.runtime.probe import Prober
+from engine.runtime.probe import Prober, Trial
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def prober(tmp_path):
 
 
 def ask(prober):
-    return prober.verdict(Path("m.gguf"), "sha256:1", is_embedding=False, num_gpu=0)
+    return prober.verdict(Trial(Path("m.gguf"), "sha256:1", "chat", num_gpu=0))
 
 
 def answer(monkeypatch, *statuses):
@@ -44,3 +44,38 @@ def test_a_trial_that_was_cut_short_condemns_no_file(prober, monkeypatch, status
         ask(prober)
 
     assert ask(prober).has_extra_buffers
+
+
+def trial(tiny, model, **more):
+    return Trial(tiny / model, "sha256:1", more.pop("kind", "chat"), num_gpu=0, **more)
+
+
+def test_whatever_belongs_to_a_model_is_tried_with_it(prober, tiny):
+    assert prober.verdict(trial(tiny, "chat.gguf", adapters=(tiny / "lora.gguf",)))
+    assert prober.verdict(trial(tiny, "chat.gguf", projectors=(tiny / "gemma3.gguf",)))
+    assert prober.verdict(trial(tiny, "reranker.gguf", kind="rerank"))
+
+
+def test_a_projector_that_crashes_takes_only_the_child_with_it(prober, tiny):
+    with pytest.raises(LoadError, match="crashed llama.cpp when it was tried"):
+        prober.verdict(trial(tiny, "mrope.gguf", projectors=(tiny / "crash.gguf",)))
+
+    assert prober.verdict(trial(tiny, "mrope.gguf"))
+
+
+@pytest.mark.parametrize(
+    "more", [{"adapters": ("other-lora.gguf",)}, {"projectors": ("other-mlp.gguf",)}]
+)
+def test_what_does_not_fit_is_refused_with_the_reason(prober, tiny, more):
+    files = {name: tuple(tiny / one for one in ones) for name, ones in more.items()}
+
+    with pytest.raises(LoadError, match="other-.*: (llama.cpp|libmtmd) cannot"):
+        prober.verdict(trial(tiny, "chat.gguf", **files))
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "{", "1"])
+def test_a_damaged_memory_is_no_memory(prober, monkeypatch, tmp_path, text):
+    (tmp_path / "probed.json").write_text(text, encoding="utf-8")
+    answer(monkeypatch, 0)
+
+    assert ask(prober) == ask(prober)

@@ -10,6 +10,7 @@ from engine.runtime.runners import (
     ChatRunner,
     EmbedRunner,
     LoadPlan,
+    Sizes,
     choose_batch,
     choose_threads,
 )
@@ -33,6 +34,20 @@ def test_as_many_threads_as_asked_within_reason(wanted, n_cores, threads):
 )
 def test_a_step_has_room_for_every_slot(wanted, n_ctx, n_slots, batch):
     assert choose_batch(wanted, n_ctx, n_slots) == batch
+
+
+def test_buffers_are_added_up_by_device():
+    buffers = [("CPU_Mapped", 10), ("CUDA0", 5), ("CUDA_Host", 2), ("CUDA1", 1)]
+
+    assert Sizes.of(buffers, 0) == Sizes(18, 6)
+    assert Sizes.of([], 7) == Sizes(7, 0)
+
+
+def test_two_projectors_are_refused(tiny):
+    files = (tiny / "mlp.gguf", tiny / "gemma3.gguf")
+
+    with pytest.raises(LoadError, match="the model has 2 projectors; only one"):
+        ChatRunner(replace(plan(tiny / "chat.gguf"), projectors=files), Gate())
 
 
 def test_a_model_whose_step_does_not_end_is_not_freed_under_it(starter_models, monkeypatch):

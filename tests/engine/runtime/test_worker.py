@@ -1,5 +1,6 @@
 """The worker on the real starter model: batching, reuse, cancellation, limits."""
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -9,8 +10,8 @@ import pytest
 from engine.errors import BusyError, CancelledError, FormatError, RequestError, RuntimeFailedError
 from engine.runtime.gate import Gate
 from engine.runtime.grammar import grammar_of
-from engine.runtime.llama import Sampler
 from engine.runtime.runners import ChatRunner, LoadPlan
+from engine.runtime.sampler_native import Sampler
 from engine.runtime.stream import TextStream
 from engine.runtime.worker import Generation
 from engine.types import Final, Options, Piece
@@ -171,12 +172,10 @@ def test_a_full_queue_is_refused_in_ollamas_words(runner):
         replace(GREEDY, temperature=1.0, top_p=-1.0, min_p=5.0, typical_p=-1.0, seed=1),
     ],
 )
-def test_options_that_overrule_the_grammar_end_the_request_not_the_process(runner, options):
-    work = ask(runner, "Give an integer a.", options, grammar_of("json"))
+def test_no_option_overrules_the_grammar(runner, options):
+    said, _ = run(runner, ask(runner, "Give an integer a.", options, 'root ::= "{" [0-9]+ "}"'))
 
-    with pytest.raises(RuntimeFailedError, match="no token that the grammar allows"):
-        run(runner, work)
-
+    assert re.match(r"\{[0-9]*\}?", said)[0] == said
     assert "Paris" in run(runner, ask(runner, "What is the capital of France?"))[0]
 
 
@@ -207,6 +206,25 @@ def fill(runner):
     for stream in streams:
         next(stream)
     return streams
+
+
+def test_who_waits_behind_others_is_not_given_up_while_they_go_on(runner, monkeypatch):
+    streams = fill(runner)
+    monkeypatch.setattr("engine.runtime.worker.EVENT_TIMEOUT_S", 0.05)
+    late = runner.worker.stream(ask(runner, "Late"))
+    try:
+        assert next(late) == next(late) == Piece("")
+    finally:
+        for stream in (late, *streams):
+            stream.close()
+
+
+def test_a_prompt_after_which_nothing_can_be_drawn_is_refused(runner):
+    work = ask(runner, "Hello")
+    work.prompt = [*work.prompt, -7]
+
+    with pytest.raises(RequestError, match="put text after it"):
+        run(runner, work)
 
 
 def test_who_leaves_the_queue_makes_room_at_once(runner):

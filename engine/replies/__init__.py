@@ -1,0 +1,1 @@
+"""What a model writes in, its thought, its words and its calls out."""
