@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.format import ago, processor, sections, size, table, until
-from app.cli.session import client_of, note
+from app.cli.format import ago, processor, size, table, until
+from app.cli.session import client_of, note, settings_of
 
 if TYPE_CHECKING:
-    from app.cli.wire import ProgressIn, ShowIn
+    from pathlib import Path
+
+    from app.cli.wire import ProgressIn
     from app.client import Body, Client
 
 _ID_CHARACTERS = 12
-_LICENSE_LINES = 2
 
 ModelArgument = Annotated[str, typer.Argument(help="Name of the model.")]
 InsecureOption = Annotated[
@@ -26,17 +27,22 @@ InsecureOption = Annotated[
 
 def list_(prefix: Annotated[str, typer.Argument(help="Only names that begin so.")] = "") -> None:
     """List the installed models."""
+    with client_of("engine") as client:
+        print(installed(client, prefix))
+
+
+def installed(client: Client, prefix: str) -> str:
+    """Lay the installed models out as a table."""
     from app.cli.wire import TagsIn
 
-    with client_of("engine") as client:
-        models = client.get("/api/tags", TagsIn).models
+    models = client.get("/api/tags", TagsIn).models
     now = datetime.now(UTC)
     rows = [
         (one.name, one.digest[:_ID_CHARACTERS], size(one.size), ago(one.modified_at, now))
         for one in models
         if one.name.casefold().startswith(prefix.casefold())
     ]
-    print(table(("NAME", "ID", "SIZE", "MODIFIED"), rows))
+    return table(("NAME", "ID", "SIZE", "MODIFIED"), rows)
 
 
 def ps(prefix: Annotated[str, typer.Argument(help="Only names that begin so.")] = "") -> None:
@@ -61,15 +67,19 @@ def ps(prefix: Annotated[str, typer.Argument(help="Only names that begin so.")] 
     print(table(("NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"), rows))
 
 
-def show(
+def show(  # noqa: PLR0913 - the flags that Ollama has
     model: ModelArgument,
     modelfile: Annotated[bool, typer.Option("--modelfile")] = False,
     parameters: Annotated[bool, typer.Option("--parameters")] = False,
     template: Annotated[bool, typer.Option("--template")] = False,
     system: Annotated[bool, typer.Option("--system")] = False,
     license_: Annotated[bool, typer.Option("--license")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also metadata and tensors.")
+    ] = False,
 ) -> None:
     """Describe a model, or print one part of it."""
+    from app.cli.describe import describe
     from app.cli.wire import ShowIn
 
     asked = [modelfile, parameters, template, system, license_]
@@ -80,10 +90,10 @@ def show(
         )
         raise typer.Exit(2)
     with client_of("engine") as client:
-        found = client.post("/api/show", {"model": model}, ShowIn)
+        found = client.post("/api/show", {"model": model, "verbose": verbose}, ShowIn)
     parts = (found.modelfile, found.parameters, found.template, found.system, found.license)
     chosen = next((part for wanted, part in zip(asked, parts, strict=True) if wanted), None)
-    print(describe(found) if chosen is None else chosen)
+    print(describe(found, is_verbose=verbose) if chosen is None else chosen)
 
 
 def pull(model: ModelArgument, insecure: InsecureOption = False) -> None:
@@ -100,16 +110,42 @@ def push(model: ModelArgument, insecure: InsecureOption = False) -> None:
 
 def create(
     model: ModelArgument,
-    file: Annotated[str, typer.Option("--file", "-f", help="Modelfile; - reads it from stdin.")] = (
-        "Modelfile"
-    ),
+    file: Annotated[
+        str, typer.Option("--file", "-f", help="Modelfile (by default ./Modelfile); - is stdin.")
+    ] = "",
+    quantize: Annotated[
+        str, typer.Option("--quantize", "-q", help="Quantize to this type, e.g. q4_K_M.")
+    ] = "",
+    draft_quantize: Annotated[
+        str, typer.Option("--draft-quantize", help="Quantize the DRAFT model to this type.")
+    ] = "",
+    link: Annotated[
+        bool, typer.Option("--link", help="Use GGUF files where they lie, without copying them.")
+    ] = False,
 ) -> None:
     """Make a model from a Modelfile."""
-    from app.cli.create import body_of, read_modelfile
+    from dataclasses import replace
 
+    from app.cli.create import body_of, read_modelfile, uploads_to
+
+    parsed, folder = read_modelfile(file)
     with client_of("engine") as client:
-        parsed, folder = read_modelfile(file)
-        follow(client, "/api/create", body_of(client, model, parsed, folder))
+        uploads = uploads_to(client)
+        if link:
+            uploads = replace(uploads, link=_link_blob)
+        body = body_of(model, parsed, folder, uploads)
+        wanted = {"quantize": quantize, "draft_quantize": draft_quantize}
+        follow(client, "/api/create", body | {key: text for key, text in wanted.items() if text})
+
+
+def _link_blob(digest: str, path: Path) -> None:
+    """Refer to a file from the models folder of this machine.
+
+    The server is never told a path: whoever may write the folder may link, nobody else.
+    """
+    from engine.library.store import Library
+
+    Library(settings_of().engine.models_dir).link_blob(path.resolve(), digest)
 
 
 def rm(models: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
@@ -161,30 +197,9 @@ def follow(client: Client, path: str, body: Body) -> None:
     Raises:
         ServerError: the last line is an error.
     """
-    from app.cli.waiting import show_progress
+    from app.cli.progress import show_progress
 
     show_progress(_steps(client, path, body))
-
-
-def describe(found: ShowIn) -> str:
-    """Lay a model out in sections, as Ollama does."""
-    family = str(found.model_info.get("general.architecture", found.details.family))
-    wanted = (
-        ("architecture", family),
-        ("parameters", found.details.parameter_size),
-        ("context length", str(found.model_info.get(f"{family}.context_length", ""))),
-        ("embedding length", str(found.model_info.get(f"{family}.embedding_length", ""))),
-        ("quantization", found.details.quantization_level),
-    )
-    groups = [("Model", [(name, value) for name, value in wanted if value])]
-    groups.append(("Capabilities", [(name, "") for name in found.capabilities]))
-    pairs = [line.split(None, 1) for line in found.parameters.splitlines() if line.strip()]
-    groups.append(("Parameters", [(pair[0], pair[-1]) for pair in pairs]))
-    groups.append(("System", [(line, "") for line in found.system.splitlines()]))
-    lines = [line.strip() for line in found.license.splitlines() if line.strip()]
-    short = lines[:_LICENSE_LINES] + (["..."] if len(lines) > _LICENSE_LINES else [])
-    groups.append(("License", [(line, "") for line in short]))
-    return sections([(title, rows) for title, rows in groups if rows])
 
 
 def _steps(client: Client, path: str, body: Body) -> Iterator[ProgressIn]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 _GAP = "    "
@@ -80,14 +80,30 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def sections(parts: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
-    """Put titled groups of (name, value) below each other, indented; a value may be empty."""
+def sections(parts: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> str:
+    """Put titled groups of rows below each other, indented; rows may have one or more columns."""
     texts = []
-    for title, pairs in parts:
-        width = max((len(name) for name, value in pairs if value), default=0)
-        lines = [f"    {name.ljust(width)}    {value}".rstrip() for name, value in pairs]
-        texts.append("\n".join((f"  {title}", *lines)))
+    for title, rows in parts:
+        widths: dict[int, int] = {}
+        for row in rows:
+            for at, cell in enumerate(row[:-1]):  # the last column needs no padding
+                widths[at] = max(widths.get(at, 0), len(cell))
+        lines = [_GAP.join(_padded(row, widths)).rstrip() for row in rows]
+        texts.append("\n".join((f"  {title}", *(f"{_GAP}{line}" for line in lines))))
     return "\n\n".join(texts) + "\n"
+
+
+def count(number: int) -> str:
+    """Word a number of parameters: 7.6B, 494.03M, 12K."""
+    if number >= 1_000_000_000:
+        return f"{number / 1e9:.1f}".removesuffix(".0") + "B"
+    if number >= 1_000_000:
+        return f"{number / 1e6:.2f}M"
+    return f"{number // 1_000}K" if number >= 1_000 else str(number)
+
+
+def _padded(row: Sequence[str], widths: Mapping[int, int]) -> list[str]:
+    return [cell.ljust(widths.get(at, 0)) for at, cell in enumerate(row)]
 
 
 def place(path: str, page: int | None, start: int, end: int) -> str:

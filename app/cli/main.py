@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli import ask, doctor, documents, engine, run, serve
+from app.cli.session import settings_of
 from app.version import VERSION
 
 _KNOWLEDGE = (
@@ -24,6 +25,7 @@ _KNOWLEDGE = (
     ("demo", ask.demo),
     ("prepare", serve.prepare),
 )
+_ALIASES = (("ls", engine.list_), ("start", serve.serve))
 _MODELS = (
     ("list", engine.list_),
     ("show", engine.show),
@@ -66,14 +68,22 @@ def build() -> typer.Typer:
     )
     for title, commands in (("Knowledge", _KNOWLEDGE), ("Models", _MODELS)):
         for name, function in commands:
-            app.command(name, rich_help_panel=title)(function)
+            kind = run.RunCommand if function is run.run else None
+            app.command(name, cls=kind, rich_help_panel=title)(function)
+    for name, function in _ALIASES:
+        app.command(name, hidden=True)(function)
     app.callback()(_root)
     return app
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
+        from app.client import ask_status
+
         print(f"quire version is {VERSION}")
+        status = ask_status(settings_of().url)
+        if status is not None and status.version != VERSION:
+            print(f"Warning: the server's version is {status.version}")
         raise typer.Exit
 
 

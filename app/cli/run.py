@@ -4,43 +4,130 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperCommand
 
-from app.cli.repl import Session, Step, read_line
-from app.cli.session import client_of, note
+from app.cli.session import client_of, note, settings_of
 
 if TYPE_CHECKING:
-    from app.cli.wire import ChatIn, ShowIn
+    from app.cli.repl import Session
+    from app.cli.wire import ShowIn
     from app.client import Client
 
+_LEVELS = ("low", "medium", "high", "max")
 
-def run(
+
+class RunCommand(TyperCommand):
+    """Lets `--think` stand alone, without taking the next word for its value."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Write `--think` out before anything else reads the line."""
+        return super().parse_args(ctx, spelled_out(args))
+
+
+def spelled_out(args: Sequence[str]) -> list[str]:
+    """Replace a bare `--think` by `--think=true`; what stands behind `--` stays."""
+    end = args.index("--") if "--" in args else len(args)
+    head = ["--think=true" if word == "--think" else word for word in args[:end]]
+    return [*head, *args[end:]]
+
+
+def run(  # noqa: PLR0913 - the flags that Ollama has
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     prompt: Annotated[list[str] | None, typer.Argument(help="The prompt.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show timings.")] = False,
-    format_: Annotated[str, typer.Option("--format", help="json: answer in JSON.")] = "",
+    format_: Annotated[
+        str, typer.Option("--format", help="json, or a JSON schema: how to answer.")
+    ] = "",
+    keepalive: Annotated[
+        str, typer.Option("--keepalive", help="How long to keep the model loaded, e.g. 5m.")
+    ] = "",
+    think: Annotated[
+        str, typer.Option("--think", help="true, false, low, medium, high or max.")
+    ] = "",
+    hidethinking: Annotated[
+        bool, typer.Option("--hidethinking", help="Do not show what the model thinks.")
+    ] = False,
+    nowordwrap: Annotated[
+        bool, typer.Option("--nowordwrap", help="Leave lines as long as they are.")
+    ] = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a registry without encryption.")
     ] = False,
+    truncate: Annotated[
+        bool | None,
+        typer.Option("--truncate/--no-truncate", help="Embeddings: cut a text that is too long."),
+    ] = None,
+    dimensions: Annotated[
+        int, typer.Option("--dimensions", help="Embeddings: keep so many dimensions.")
+    ] = 0,
 ) -> None:
     """Run a model: answer a prompt, or talk at a terminal."""
+    from app.cli.repl import Session  # not at the top: it loads the engine's nouns
+
+    session = Session(
+        model=model,
+        format=_format(format_),
+        think=_thinking(think),
+        keep_alive=_duration(keepalive),
+        is_verbose=verbose,
+        is_wrapping=not nowordwrap,
+        is_thinking_hidden=hidethinking,
+    )
     words = " ".join(prompt or ())
-    is_conversation = not words and sys.stdin.isatty()
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     piped = "" if sys.stdin.isatty() else sys.stdin.read()
     text = "\n\n".join(part for part in (words, piped.strip()) if part)
     with client_of("engine") as client:
         shown = _shown(client, model, insecure=insecure)
         if "completion" not in shown.capabilities and "embedding" in shown.capabilities:
-            _embed(client, model, text)
-            return
-        session = Session(format=format_, is_verbose=verbose)
-        if is_conversation:
-            _converse(client, model, shown, session)
+            _embed(client, session, text, truncate=truncate, dimensions=dimensions)
         elif text:
-            _answer(client, model, session, text)
+            _answer(client, shown, session, text)
+        elif is_terminal:
+            _converse(client, shown, session)
+
+
+def _format(text: str) -> object:
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint="--format") from error
+
+
+def _thinking(text: str) -> bool | str | None:
+    if not text:
+        return None
+    if text in {"true", "false"}:
+        return text == "true"
+    if text not in _LEVELS:
+        allowed = ", ".join(("true", "false", *_LEVELS))
+        raise typer.BadParameter(f"{text!r} is none of {allowed}", param_hint="--think")
+    return text
+
+
+def _duration(text: str) -> str:
+    """Take a duration of Go; a bare number means seconds."""
+    from engine.config import parse_duration
+
+    if not text:
+        return ""
+    try:
+        float(text)
+    except ValueError:
+        pass
+    else:
+        return f"{text}s"
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--keepalive") from error
+    return text
 
 
 def _shown(client: Client, model: str, *, insecure: bool) -> ShowIn:
@@ -58,107 +145,38 @@ def _shown(client: Client, model: str, *, insecure: bool) -> ShowIn:
     return client.post("/api/show", {"model": model}, ShowIn)
 
 
-def _embed(client: Client, model: str, text: str) -> None:
+def _embed(
+    client: Client, session: Session, text: str, *, truncate: bool | None, dimensions: int
+) -> None:
     from app.cli.wire import EmbedIn
 
     if not text:
         note('error: embedding models require input text. Usage: quire run MODEL "your text here"')
         raise typer.Exit(1)
-    found = client.post("/api/embed", {"model": model, "input": text}, EmbedIn)
+    body: dict[str, object] = {"model": session.model, "input": text}
+    wanted = {"truncate": truncate, "dimensions": dimensions, "keep_alive": session.keep_alive}
+    body |= {name: value for name, value in wanted.items() if value or value is False}
+    found = client.post("/api/embed", body, EmbedIn)
     print(json.dumps(found.embeddings[0] if found.embeddings else []))
 
 
-def _converse(client: Client, model: str, shown: ShowIn, session: Session) -> None:
-    import readline  # noqa: F401 - editing and history at the prompt
+def _answer(client: Client, shown: ShowIn, session: Session, text: str) -> None:
+    from app.cli.answer import stream_answer
+    from app.cli.images import attach
+    from app.cli.talk import request_of
 
-    while True:
-        try:
-            line = input("... " if session.pending is not None else ">>> ")
-        except EOFError:
-            print()
-            return
-        except KeyboardInterrupt:
-            print("\nUse Ctrl + d or /bye to exit.")
-            session = replace(session, pending=None)
-            continue
-        step = read_line(session, line)
-        session = step.session
-        if step.kind == "bye":
-            return
-        session = _take(client, model, shown, step)
+    body: dict[str, object] = {"model": session.model, "prompt": text, **request_of(session)}
+    if "vision" in shown.capabilities:
+        found = attach(text)
+        for name in found.names:
+            note(f"Added image '{name}'")
+        if found.images:
+            body |= {"prompt": found.text, "images": list(found.images)}
+    stream_answer(client, "/api/generate", body, session)
 
 
-def _take(client: Client, model: str, shown: ShowIn, step: Step) -> Session:
-    from app.client import ServerError
+def _converse(client: Client, shown: ShowIn, session: Session) -> None:
+    from app.cli.talk import converse
 
-    if step.kind == "say":
-        print(step.text)
-    elif step.kind == "show":
-        from app.cli.engine import describe
-
-        part = describe(shown) if step.text == "info" else getattr(shown, step.text)
-        print(part or f"No {step.text} was specified for this model.")
-    elif step.kind == "ask":
-        try:
-            return _answer(client, model, step.session, step.text)
-        except ServerError as error:
-            note(f"error: {error}")
-    return step.session
-
-
-def _answer(client: Client, model: str, session: Session, text: str) -> Session:
-    """Stream one answer; Ctrl-C ends it early, what was said is kept."""
-    from app.cli.wire import ChatIn
-    from app.client import ServerError
-
-    asked = {"role": "user", "content": text}
-    system = ({"role": "system", "content": session.system},) if session.system else ()
-    body = {
-        "model": model,
-        "messages": [*system, *session.messages, asked],
-        "options": dict(session.options),
-        "format": session.format or None,
-    }
-    said = ""
-    last = ChatIn()
-    lines = client.lines("/api/chat", body)
-    try:
-        for line in lines:
-            last = ChatIn.model_validate_json(line)
-            if last.error:
-                raise ServerError(last.error)
-            said += last.message.content
-            sys.stdout.write(last.message.content)
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        if not sys.stdin.isatty():
-            raise
-    print("\n")
-    if session.is_verbose and last.done:
-        note(timings_of(last))
-    answered = {"role": "assistant", "content": said}
-    return replace(session, messages=(*session.messages, asked, answered))
-
-
-def timings_of(last: ChatIn) -> str:
-    """Word the counters of an answer."""
-    rows = [
-        ("total duration:", _seconds(last.total_duration)),
-        ("load duration:", _seconds(last.load_duration)),
-        ("prompt eval count:", f"{last.prompt_eval_count} token(s)"),
-        ("prompt eval duration:", _seconds(last.prompt_eval_duration)),
-        ("prompt eval rate:", _rate(last.prompt_eval_count, last.prompt_eval_duration)),
-        ("eval count:", f"{last.eval_count} token(s)"),
-        ("eval duration:", _seconds(last.eval_duration)),
-        ("eval rate:", _rate(last.eval_count, last.eval_duration)),
-    ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name.ljust(width)} {value}" for name, value in rows)
-
-
-def _seconds(duration_ns: int) -> str:
-    return f"{duration_ns / 1e9:.3f}s"
-
-
-def _rate(n_tokens: int, duration_ns: int) -> str:
-    return f"{n_tokens / (duration_ns / 1e9):.2f} tokens/s" if duration_ns else "0.00 tokens/s"
+    settings = settings_of()
+    converse(client, shown, session, settings.home / "history" if settings.has_history else None)

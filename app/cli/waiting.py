@@ -1,4 +1,4 @@
-"""A job or a stream of progress in, bars on the terminal out."""
+"""Jobs of the server in, a bar on the terminal out, until they are finished."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 
 if TYPE_CHECKING:
     from app.api.wire import JobOut
-    from app.cli.wire import ProgressIn
     from app.client import Client
 
 _POLL_S = 0.2
@@ -46,19 +43,3 @@ def wait_for_jobs(client: Client, job_ids: Iterator[tuple[str, int]], n_files: i
             bars.update(bar, completed=n_before, description="indexed")
             finished.append(job)
     return finished
-
-
-def show_progress(steps: Iterator[ProgressIn]) -> None:
-    """Draw the lines of a pull, push or create: a bar for each blob, a line for the rest."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TransferSpeedColumn(), console=Console(file=sys.stderr)) as bars:
-        tasks = {}
-        last = ""
-        for step in steps:
-            if step.digest and step.total:
-                if step.digest not in tasks:
-                    tasks[step.digest] = bars.add_task(step.status, total=step.total)
-                bars.update(tasks[step.digest], completed=step.completed)
-            elif step.status != last:
-                bars.console.print(step.status, highlight=False, soft_wrap=True)
-            last = step.status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class DetailsIn(BaseModel):
@@ -47,6 +47,21 @@ class RunningIn(BaseModel):
     models: list[LoadedIn]
 
 
+class TensorIn(BaseModel):
+    """One tensor of a model."""
+
+    name: str = ""
+    type: str = ""
+    shape: list[int] = []
+
+
+class MessageIn(BaseModel):
+    """One message that a model carries."""
+
+    role: str = ""
+    content: str = ""
+
+
 class ShowIn(BaseModel):
     """What /api/show gives."""
 
@@ -57,7 +72,11 @@ class ShowIn(BaseModel):
     system: str = ""
     details: DetailsIn = DetailsIn()
     model_info: dict[str, object] = {}
+    projector_info: dict[str, object] = {}
+    tensors: list[TensorIn] = []
+    messages: list[MessageIn] = []
     capabilities: list[str] = []
+    requires: str = ""
 
 
 class ProgressIn(BaseModel):
@@ -74,12 +93,15 @@ class SaidIn(BaseModel):
     """The message of a chat line."""
 
     content: str = ""
+    thinking: str = ""
 
 
-class ChatIn(BaseModel):
-    """One line of /api/chat."""
+class AnswerIn(BaseModel):
+    """One line of /api/chat or of /api/generate."""
 
     message: SaidIn = SaidIn()
+    response: str = ""
+    generate_thinking: str = Field(default="", validation_alias="thinking")
     done: bool = False
     error: str = ""
     total_duration: int = 0
@@ -88,6 +110,16 @@ class ChatIn(BaseModel):
     prompt_eval_duration: int = 0
     eval_count: int = 0
     eval_duration: int = 0
+
+    @property
+    def text(self) -> str:
+        """What to show of it."""
+        return self.message.content or self.response
+
+    @property
+    def thought(self) -> str:
+        """What the model thinks before it answers."""
+        return self.message.thinking or self.generate_thinking
 
 
 class EmbedIn(BaseModel):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.cli.repl import Session, read_line
 
@@ -73,6 +75,95 @@ def test_unknown_commands_are_said_to_be_unknown():
     assert (step.kind, step.text) == ("say", "Unknown command '/dance'. Type /? for help")
 
 
-def test_show_names_a_part_or_its_usage():
+def test_show_names_a_part_or_what_there_is():
     assert read_line(Session(), "/show template").text == "template"
-    assert read_line(Session(), "/show me").text.startswith("Usage:")
+    assert "/show modelfile" in read_line(Session(), "/show me").text
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value", "told"),
+    [
+        ("/set wordwrap", "is_wrapping", True, "Set 'wordwrap' mode."),
+        ("/set nowordwrap", "is_wrapping", False, "Set 'nowordwrap' mode."),
+        ("/set verbose", "is_verbose", True, "Set 'verbose' mode."),
+        ("/set quiet", "is_verbose", False, "Set 'quiet' mode."),
+        ("/set history", "has_history", True, "Set 'history' mode."),
+        ("/set nohistory", "has_history", False, "Set 'nohistory' mode."),
+        ("/set format json", "format", "json", "Set format to 'json' mode."),
+        ("/set noformat", "format", "", "Disabled format."),
+        ("/set think", "think", True, "Set 'think' mode."),
+        ("/set think high", "think", "high", "Set 'think' mode to 'high'."),
+        ("/set nothink", "think", False, "Set 'nothink' mode."),
+        ("/set system Sing.", "system", "Sing.", "Set system message."),
+        ('/set system "Sing."', "system", "Sing.", "Set system message."),
+        ("/set parameter seed 3", "options", {"seed": 3}, "Set parameter 'seed' to '3'"),
+        (
+            '/set parameter stop "a b" c',
+            "options",
+            {"stop": ["a b", "c"]},
+            "Set parameter 'stop' to 'a b, c'",
+        ),
+    ],
+)
+def test_set_changes_the_session_and_says_so(line, field, value, told):
+    step = read_line(Session(), line)
+
+    assert (step.kind, getattr(step.session, field), step.text) == ("say", value, told)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("/set", "Available Commands:"),
+        ("/set wings", "Unknown command '/set wings'. Type /? for help"),
+        ("/set format xml", "Invalid or missing format."),
+        ("/set think hard", "Usage: /set think"),
+        ("/set parameter", "Available Parameters:"),
+        ("/set parameter seed", "Available Parameters:"),
+        ("/set parameter seed x", "Couldn't set parameter: invalid int value [x]"),
+        ("/set parameter wings 2", "Couldn't set parameter: unknown parameter 'wings'"),
+        ("/?", "Available Commands:"),
+        ("/help set", "Available Commands:\n  /set parameter"),
+        ("/? shortcuts", "Available keyboard shortcuts:"),
+        ("/? /set parameter", "Available Parameters:"),
+        ("/load", "Usage:\n  /load <modelname>"),
+        ("/save", "Usage:\n  /save <modelname>"),
+    ],
+)
+def test_what_changes_nothing_is_explained(line, told):
+    step = read_line(Session(), line)
+
+    assert (step.kind, step.session) == ("say", Session())
+    assert step.text.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "text"),
+    [("/load a:b", "load", "a:b"), ("/save mine", "save", "mine"), ("/list", "list", "")],
+)
+def test_commands_about_models_name_them(line, kind, text):
+    step = read_line(Session(), line)
+
+    assert (step.kind, step.text) == (kind, text)
+
+
+def test_a_system_message_may_have_several_lines():
+    session = read_line(Session(), '/set system """You are').session
+    step = read_line(session, 'a pirate."""')
+
+    assert (step.kind, step.session.system) == ("say", "You are\na pirate.")
+    assert step.session.pending is None
+
+
+def test_a_path_is_no_command_for_a_model_that_sees():
+    line = "/home/me/cat.png What is this?"
+
+    assert read_line(Session(has_images=True), line).kind == "ask"
+    assert read_line(Session(), line).kind == "say"
+
+
+@given(st.lists(st.text(max_size=30), max_size=8))
+def test_any_lines_are_understood(lines):
+    session = Session()
+    for line in lines:
+        session = read_line(session, line).session
