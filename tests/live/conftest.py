@@ -1,10 +1,12 @@
 """A real `quire` process in a home of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -120,3 +122,21 @@ def all_documents(client: httpx.Client, collection: str) -> list[dict]:
     """List a collection."""
     params = {"collection": collection, "limit": 1000}
     return client.get("/kb/documents", params=params).json()["documents"]
+
+
+@pytest.fixture(scope="session")
+def client_server(starter_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server whose models may be changed, one of which calls tools."""
+    from engine.config import EngineSettings
+    from engine.engine import Engine
+    from tests.engine.api.fakes_engine import build_app, served
+    from tests.live.clients import CHAT, EXAMPLES, TEMPLATE, TOOLS
+
+    folder = tmp_path_factory.mktemp("clients") / "models"
+    shutil.copytree(starter_models, folder, copy_function=os.link)
+    settings = EngineSettings(models_dir=folder, keep_alive_s=-1, n_ctx=2048, n_parallel=4)
+    with Engine(settings) as engine, served(build_app(engine)) as url:
+        body = {"model": TOOLS, "from": CHAT, "template": TEMPLATE, "messages": EXAMPLES}
+        reply = httpx.post(f"{url}/api/create", json=body | {"stream": False}, timeout=60)
+        assert reply.status_code == 200, reply.text
+        yield url
