@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.api.wire import Failure, JobIdOut, JobOut, StatusOut
-from app.config import Settings
+from app.config import Settings, url_of
 from app.models import Report
 
 T = TypeVar("T", bound=BaseModel)
@@ -165,7 +165,19 @@ def connect(settings: Settings, report: Report, needs: Needs = "knowledge") -> I
 
 
 def find_server(settings: Settings, needs: Needs) -> str | None:
-    """Look for a running server of our data directory: where it should be, where it says it is."""
+    """Look for a running server of our data directory: where it should be, where it says it is.
+
+    Raises:
+        ServerError: OLLAMA_HOST names a server for models, and it does not answer.
+    """
+    if needs == "engine" and settings.ollama_host:
+        url = url_of(*settings.ollama_host)
+        if not _is_engine(url):
+            raise ServerError(
+                f"could not connect to the server at {url} that OLLAMA_HOST names; "
+                "start it with `quire serve --engine-only`, or unset the variable"
+            )
+        return url
     for url in dict.fromkeys((settings.url, noted_url(settings.home))):
         status = ask_status(url) if url else None
         if status is None or Path(status.home) != settings.home:
@@ -182,6 +194,13 @@ def ask_status(url: str) -> StatusOut | None:
         return StatusOut.model_validate_json(response.content) if response.is_success else None
     except (httpx.HTTPError, ValidationError):
         return None
+
+
+def _is_engine(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/version", timeout=PROBE_S, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def who_listens(url: str) -> str:

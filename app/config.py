@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from engine.config import EngineSettings, calm_openmp, engine_settings_from
+from engine.config import EngineSettings, calm_openmp, engine_settings_from, parse_host
 
 T = TypeVar("T")
 
@@ -33,18 +33,24 @@ class Settings:
     chunk_tokens: int  # aimed at, by the embedding model's tokenizer
     watch: tuple[Path, ...]  # folders to keep indexed, besides the inbox
     engine: EngineSettings
+    ollama_host: tuple[str, int] | None = None  # where OLLAMA_HOST says that the engine is
     has_history: bool = True  # `quire run` remembers what was typed, in the data directory
 
     @property
     def url(self) -> str:
         """Where the server answers."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
     @property
     def inbox(self) -> Path:
         """The folder that is always watched."""
         return self.home / "inbox"
+
+
+def url_of(host: str, port: int) -> str:
+    """Say how a client on this machine reaches what listens at an address."""
+    host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def settings_from(
@@ -77,6 +83,7 @@ def settings_from(
         chunk_tokens=_read(known, "QUIRE_CHUNK_TOKENS", _positive, "240"),
         watch=_read(known, "QUIRE_WATCH", _folders, ""),
         engine=engine,
+        ollama_host=parse_host(known["OLLAMA_HOST"]) if known.get("OLLAMA_HOST") else None,
         has_history=not _read(known, "OLLAMA_NOHISTORY", _flag, "0"),
     )
 

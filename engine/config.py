@@ -12,6 +12,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+OLLAMA_PORT = 11434
+
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
@@ -98,6 +100,22 @@ def _comma_list(raw: str) -> tuple[str, ...]:
 
 def _folders(raw: str) -> tuple[Path, ...]:
     return tuple(Path(part).expanduser() for part in raw.split(os.pathsep) if part.strip())
+
+
+def parse_host(raw: str) -> tuple[str, int]:
+    """Read OLLAMA_HOST: `[scheme://]host[:port][/path]`.
+
+    Without a port it is that of the scheme, if one is given, else Ollama's; a port that is none
+    is Ollama's too. Source: Ollama's envconfig, Host().
+    """
+    scheme, _, rest = raw.strip().strip("\"'").rpartition("://")
+    usual = {"http": 80, "https": 443}.get(scheme, OLLAMA_PORT)
+    place = rest.partition("/")[0]
+    host, colon, port = place.rpartition(":")
+    if not colon or place.endswith("]"):  # a bare IPv6 address stands in brackets
+        host, port = place, str(usual)
+    is_port = port.isdecimal() and int(port) < 65536
+    return host.strip("[]") or "127.0.0.1", int(port) if is_port else OLLAMA_PORT
 
 
 def _flag_or_none(raw: str) -> bool | None:

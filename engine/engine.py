@@ -16,12 +16,11 @@ from engine.config import EngineSettings
 from engine.encoding import chat_prompt, check_tokens, encode_text, generate_prompt
 from engine.errors import (
     CapabilityError,
-    GgufError,
     LibraryError,
+    LoadError,
     ModelRequiredError,
     RequestError,
 )
-from engine.library.gguf import read_header
 from engine.library.store import Library
 from engine.library.template.go.facts import go_facts
 from engine.loading import Loader
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TAIL = 200  # characters of a prompt that may hold an open tag
-_POOLING_RANK = 4
 
 
 class Engine:
@@ -196,7 +194,7 @@ class Engine:
 
         began_ns = time.monotonic_ns()
         entry = self._find(model)
-        if not _is_reranker(entry):
+        if not self._is_reranker(entry):
             raise CapabilityError(f'"{model}"', "rerank")
         with self._loader.reranker(entry, _options(entry, options), keep_alive_s) as runner:
             load_ns = time.monotonic_ns() - began_ns
@@ -312,11 +310,17 @@ class Engine:
         spent_ns = time.monotonic_ns() - began_ns
         return Final("load", total_ns=spent_ns, load_ns=spent_ns)
 
+    def _is_reranker(self, entry: ModelEntry) -> bool:
+        try:
+            return self._loader.facts(entry).is_reranker
+        except LoadError:
+            return False  # said better when the model is loaded
+
     @contextmanager
     def _any(self, entry: ModelEntry) -> Iterator[tuple[Model, int]]:
         """Hold a model for its vocabulary, loaded as it is used otherwise."""
         options = _options(entry, None)
-        if _is_reranker(entry):
+        if self._is_reranker(entry):
             with self._loader.reranker(entry, options) as reranker:
                 yield reranker.model, reranker.n_ctx
         elif "embedding" in entry.capabilities:
@@ -339,14 +343,6 @@ def _need(entry: ModelEntry, capability: str, shown: str, verb: str) -> None:
 def _check_raw(request: GenerateRequest) -> None:
     if request.is_raw and (request.system or request.context or request.template):
         raise RequestError("raw mode does not support template, system, or context")
-
-
-def _is_reranker(entry: ModelEntry) -> bool:
-    try:
-        header = read_header(entry.model_path, max_items=0)
-    except GgufError:
-        return False  # said better when the model is loaded
-    return header.metadata.get(f"{header.architecture}.pooling_type") == _POOLING_RANK
 
 
 def _rules(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from engine.config import EngineSettings
 from engine.errors import GgufError, LoadError
+from engine.library.entry import HeaderCache
+from engine.library.facts import HeaderFacts, header_facts
 from engine.library.gguf import read_header
 from engine.runtime.gate import Gate
 from engine.runtime.pool import Key, Pool, Runner
@@ -29,6 +31,7 @@ class Loader:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._gate = Gate()
+        self._headers = HeaderCache()
         self._pool = Pool(settings.max_loaded_models)
         self._known_prober: Prober | None = None
 
@@ -55,6 +58,22 @@ class Loader:
         """Hold a model that scores pairs of texts."""
         with self._use(entry, "rerank", options, keep_alive_s) as runner:
             yield cast("RerankRunner", runner)
+
+    def facts(self, entry: ModelEntry) -> HeaderFacts:
+        """Tell what a model's file says of itself; read once, for its vocabulary takes long.
+
+        Raises:
+            LoadError: the file cannot be read.
+        """
+        known = self._headers.facts(entry.model_path)
+        if known is not None:
+            return known
+        try:
+            return header_facts(read_header(entry.model_path, max_items=0))  # says why not
+        except GgufError as error:
+            raise LoadError(
+                f"{entry.name}: {entry.model_path.name}: {error}; pull or create the model again"
+            ) from error
 
     def running(self) -> list[RunningModel]:
         """List the models in memory."""
@@ -89,7 +108,7 @@ class Loader:
         wanted = options.num_ctx
         if wanted and entry.projector_paths:
             wanted = max(wanted, MIN_VISION_CTX)
-        return choose_ctx(wanted, default, trained_on(entry))
+        return choose_ctx(wanted, default, self.facts(entry).context_length)
 
     def _load(self, entry: ModelEntry, kind: Kind, options: Options, n_ctx: int) -> Runner:
         from engine.runtime.runners import ChatRunner, EmbedRunner, LoadPlan, RerankRunner
@@ -127,22 +146,6 @@ class Loader:
             projectors=entry.projector_paths if kind == "chat" else (),
         )
         return self._known_prober.verdict(trial).has_extra_buffers
-
-
-def trained_on(entry: ModelEntry) -> int:
-    """Tell the tokens that a model was trained on; 0 if the file does not say.
-
-    Raises:
-        LoadError: the file cannot be read.
-    """
-    try:
-        metadata = read_header(entry.model_path, max_items=0).metadata
-    except GgufError as error:
-        raise LoadError(
-            f"{entry.name}: {entry.model_path.name}: {error}; pull or create the model again"
-        ) from error
-    length = metadata.get(f"{metadata.get('general.architecture')}.context_length", 0)
-    return length if isinstance(length, int) else 0
 
 
 def _key(entry: ModelEntry, kind: Kind, options: Options) -> Key:

@@ -104,7 +104,7 @@ def generate_text(entry: ModelEntry, request: GenerateRequest, script: Script) -
             raise CapabilityError(parse(entry.name).full, "insert")
         think = thinking_of(entry, request.think)
         return render_go_suffix(template, request.prompt, request.suffix, think=think)
-    system = request.system if request.system is not None else entry.system
+    system = request.system or entry.system  # an empty text says nothing, as in Ollama
     user = Message("user", request.prompt, images=request.images)
     examples: Sequence[Message] = () if request.context else entry.messages
     messages = merge_system((user,), system, examples)

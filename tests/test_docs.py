@@ -69,7 +69,7 @@ def test_every_test_that_the_contract_names_exists():
     assert len(named) > 300
     missing = {path for path, _ in named if not (ROOT / path).is_file()}
     assert not missing
-    known = {path: functions_of(path) for path, _ in named}
+    known = {path: functions_of(path) for path in {path for path, _ in named}}
     assert not {f"{path}::{name}" for path, name in named if name not in known[path]}
 
 

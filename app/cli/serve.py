@@ -38,7 +38,14 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the knowledge base, or the engine alone."""
-    settings = settings_of({"QUIRE_HOST": host, "QUIRE_PORT": port})
+    flags = {"QUIRE_HOST": host, "QUIRE_PORT": port}
+    settings = settings_of(flags)
+    if engine_only and settings.ollama_host:
+        # In Ollama's place, at Ollama's address; a knowledge base is not moved by that variable.
+        said_host, said_port = settings.ollama_host
+        settings = settings_of(
+            {"QUIRE_HOST": host or said_host, "QUIRE_PORT": port or str(said_port)}
+        )
     with _listening(settings) as (at, listening):
         if engine_only:
             _serve_engine(listening, at)

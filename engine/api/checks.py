@@ -153,6 +153,8 @@ def _check_model(
     entry: ModelEntry, wire: SamplingWire, *, verb: str, images: Sequence[bytes]
 ) -> None:
     quoted = json.dumps(wire.model, ensure_ascii=False)
+    if "image" in entry.capabilities:
+        raise RequestError("image generation models are not currently supported")
     if "completion" not in entry.capabilities:
         raise CapabilityError(quoted, verb)
     if wire.think and "thinking" not in entry.capabilities:

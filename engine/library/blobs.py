@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _CHUNK_BYTES = 1024 * 1024
 _WRITE_S = 3600.0
 _PULL_S = 7 * 86_400.0
+_MAX_JSON_BYTES = 4 * 1024 * 1024  # takes fifty times as much when read
 _MAX_SMALL_BYTES = 32 * 1024 * 1024  # templates, licences, parameters: anything read as a whole
 
 
@@ -88,24 +89,24 @@ class BlobFolder:
     def _link_status(self, own: Path) -> os.stat_result | None:
         return self.links.status(own, parse_digest(own.name))
 
-    def read_small(self, digest: str) -> bytes:
+    def read_small(self, digest: str, *, max_bytes: int = _MAX_SMALL_BYTES) -> bytes:
         """Read a blob that is meant to be small.
 
         Raises:
             BlobNotFoundError: not stored.
-            LibraryError: larger than 32 MiB, unreadable, or a link that must not be followed.
+            LibraryError: larger than `max_bytes`, unreadable, or a link that must not be followed.
         """
         if self.checked_size(digest) is None:
             raise BlobNotFoundError(digest)
         try:
             with self.path(digest).open("rb") as file:
-                data = file.read(_MAX_SMALL_BYTES + 1)
+                data = file.read(max_bytes + 1)
         except FileNotFoundError as error:
             raise BlobNotFoundError(digest) from error
         except OSError as error:
             raise LibraryError(f"cannot read blob {digest}: {error.strerror}") from error
-        if len(data) > _MAX_SMALL_BYTES:
-            raise LibraryError(f"blob {digest} is larger than {_MAX_SMALL_BYTES:,} bytes")
+        if len(data) > max_bytes:
+            raise LibraryError(f"blob {digest} is larger than {max_bytes:,} bytes")
         return data
 
     def read_json(self, digest: str) -> object:
@@ -116,7 +117,7 @@ class BlobFolder:
             LibraryError: as `read_small`, or not JSON.
         """
         try:
-            value: object = json.loads(self.read_small(digest))
+            value: object = json.loads(self.read_small(digest, max_bytes=_MAX_JSON_BYTES))
             # "\ud800" is a text to Python, but to no encoder.
             return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
         except (ValueError, RecursionError) as error:

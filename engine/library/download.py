@@ -91,7 +91,7 @@ def download(
             _fetch(Fetch(blobs, source, layer, patience), job)
 
     if blobs.size(layer.digest) is None:
-        for done in jobs.follow(layer.digest, work):
+        for done in jobs.follow((layer.digest, total), work):
             yield Progress(status, layer.digest, total, done)
     blobs.touch(layer.digest)
     yield Progress(status, layer.digest, total, total)

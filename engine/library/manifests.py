@@ -106,8 +106,10 @@ class ManifestFolder:
         """Write a manifest; a reader sees the old one or the new one, never a part.
 
         Raises:
-            LibraryError: the folder cannot be written.
+            LibraryError: the folder cannot be written, or a link leads out of it.
         """
+        if not self._is_inside(path):  # where nobody would find it, or over somebody's file
+            raise LibraryError(f"cannot write {path}: a link leads out of {self._folder}")
         new: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,12 +155,18 @@ class ManifestFolder:
         try:
             if not path.is_file():
                 return False
-            if path.resolve().is_relative_to(self._folder.resolve()):
-                return True
         except OSError:
             return False
-        log.warning("manifest_skipped path=%s reason=link out of the store", path)
-        return False
+        if not self._is_inside(path):
+            log.warning("manifest_skipped path=%s reason=link out of the store", path)
+            return False
+        return True
+
+    def _is_inside(self, path: Path) -> bool:
+        try:
+            return path.resolve().is_relative_to(self._folder.resolve())
+        except (OSError, RuntimeError):  # links in a circle
+            return False
 
     def _remove_empty(self, folder: Path) -> None:
         while folder != self._folder and self._folder in folder.parents:

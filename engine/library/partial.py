@@ -7,6 +7,7 @@ Laid out as Ollama does, so that either goes on where the other one stopped: the
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -21,6 +22,7 @@ from typing import BinaryIO
 from engine.errors import LibraryError
 from engine.library.lock import is_taken
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MAX_PARTS = 4096
 _MAX_NOTE_BYTES = 4096
 _CHUNK_BYTES = 1024 * 1024
@@ -136,8 +138,8 @@ class Partial:
         """Add bytes to a part.
 
         Raises:
-            LibraryError: the disk is full or broken; all beginnings are removed, because a full
-                disk needs the room more than we do.
+            LibraryError: the disk is full or broken; from a full one all beginnings are removed,
+                because it needs the room more than we do.
         """
         self._guarded(lambda: self._pwrite(data, part.position))
         part.completed += len(data)
@@ -196,7 +198,8 @@ class Partial:
         try:
             effect()
         except OSError as error:
-            self.discard()
+            if error.errno in _NO_ROOM:
+                self.discard()
             raise unwritable(self.path, error) from error
 
 

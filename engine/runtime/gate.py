@@ -17,7 +17,7 @@ from engine.errors import BusyError
 from engine.types import Priority
 
 # Several streams never leave the gate free: who waited so long stands in line with them.
-PATIENCE_S = {Priority.QUERY: 0.5, Priority.BACKGROUND: 5.0}
+PATIENCE_S = {Priority.QUERY: 0.1, Priority.BACKGROUND: 5.0}
 RECENT_S = 0.1  # a stream that computed so lately is taken to go on
 
 

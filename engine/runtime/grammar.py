@@ -11,8 +11,11 @@ from engine.types import Format
 
 # llama.cpp reads a grammar by recursion: 20,000 brackets, or 100,000 rules that only name the next,
 # end the process.
-_MAX_NESTING = 500
+_MAX_NESTING = 5000
 _MAX_CHARACTERS = 1 << 18
+# Every repetition is written out, those up to a most one bracket within the other; of those
+# llama.cpp reads no more.
+_COUNTS = {"minLength": 4000, "minItems": 4000, "maxLength": 1000, "maxItems": 1000}
 # Literals, sets and comments hold brackets that open nothing.
 _NOT_SYNTAX = re.compile(r'"(?:[^"\\]|\\.)*"?|\[(?:[^\]\\]|\\.)*\]?|#[^\n]*', re.DOTALL)
 
@@ -47,6 +50,7 @@ def grammar_of(wanted: Format) -> str | None:
 
 
 def _from_schema(schema: Mapping[str, object]) -> str:
+    _check_counts(schema)
     from engine.runtime.schema_native import gbnf_from_schema  # loads the native package
 
     try:
@@ -62,6 +66,25 @@ def _from_schema(schema: Mapping[str, object]) -> str:
         raise FormatError(
             f"invalid format: this JSON schema cannot be turned into a grammar: {error}"
         ) from error
+
+
+def _check_counts(schema: Mapping[str, object]) -> None:
+    """Refuse lengths that would fill the memory when written out."""
+    waiting: list[object] = [schema]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += one
+        if not isinstance(one, Mapping):
+            continue
+        waiting += one.values()
+        for name, most in _COUNTS.items():
+            count = one.get(name)
+            if isinstance(count, int | float) and count > most:
+                raise FormatError(
+                    f"invalid format: {name} is {count}, at most {most:,} can be kept to; "
+                    "lower it or leave it out"
+                )
 
 
 def check_size(grammar: str) -> None:
@@ -80,6 +103,6 @@ def check_size(grammar: str) -> None:
         depth += 1 if bracket == "(" else -1
         if depth > _MAX_NESTING:
             raise FormatError(
-                f"the grammar cannot be used: its brackets are nested deeper than {_MAX_NESTING}; "
-                "give the inner parts rules of their own"
+                "the grammar cannot be used: its brackets are nested deeper than "
+                f"{_MAX_NESTING:,}; give the inner parts rules of their own"
             )

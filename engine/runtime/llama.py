@@ -344,7 +344,6 @@ class Context:
         if model.adapters:
             self._apply(model.adapters)
         self._memory = native.llama_get_memory(self._context)
-        self._n_window: int = native.llama_model_n_swa(model.pointer)
         self.pooling: int = native.llama_pooling_type(self._context)
         self.n_batch = n_batch
 
@@ -378,17 +377,7 @@ class Context:
         """Drop a sequence's cache from a position on; False if this model cannot do it in part."""
         if not self._memory:
             return True
-        if not native.llama_memory_seq_rm(self._memory, sequence, from_position, -1):
-            return False
-        return from_position == 0 or self._holds_window(sequence, from_position)
-
-    def _holds_window(self, sequence: int, position: int) -> bool:
-        """Whether all is still there that a sliding window shows to this position.
-
-        Source: llama.cpp, tools/server/server-context.cpp (`pos_min_thold`).
-        """
-        first = native.llama_memory_seq_pos_min(self._memory, sequence)
-        return bool(0 <= first <= max(0, position - max(1, self._n_window)))
+        return bool(native.llama_memory_seq_rm(self._memory, sequence, from_position, -1))
 
     @property
     def can_shift(self) -> bool:

@@ -69,6 +69,7 @@ class Pool:
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # one load at a time; loaded models keep serving
         self._is_closed = False
+        self._coming: tuple[ModelEntry, datetime | None] | None = None  # what is being loaded
         self._keeper = threading.Thread(target=self._keep, name="engine-keeper", daemon=True)
         self._keeper.start()
 
@@ -89,7 +90,7 @@ class Pool:
                 loaded = self._claim(key, keep_alive_s)
                 if loaded is None:
                     self._make_room()
-                    loaded = self._add(key, _Loaded(entry, load(), 1, keep_alive_s))
+                    loaded = self._load(key, entry, load, keep_alive_s)
         try:
             yield loaded.runner
         finally:
@@ -99,8 +100,10 @@ class Pool:
         """List the loaded models, the one that expires last first."""
         now_s = time.monotonic()
         with self._changed:
-            everyone = list(self._loaded.values())
+            everyone, coming = list(self._loaded.values()), self._coming
         found = []
+        if coming is not None:
+            found.append(RunningModel(*coming, coming[0].size_bytes, 0, 0))
         for one in everyone:
             left_s = one.expires_in_s(now_s)
             until = None if left_s is None else datetime.now(UTC) + timedelta(seconds=left_s)
@@ -143,9 +146,23 @@ class Pool:
                 loaded.keep_alive_s = keep_alive_s
             return loaded
 
+    def _load(
+        self, key: Key, entry: ModelEntry, load: Callable[[], Runner], keep_alive_s: float
+    ) -> _Loaded:
+        """Load a model, which is listed meanwhile with the end that it would have."""
+        until = None
+        if keep_alive_s >= 0:
+            until = datetime.now(UTC) + timedelta(seconds=keep_alive_s)
+        self._coming = (entry, until)
+        try:
+            return self._add(key, _Loaded(entry, load(), 1, keep_alive_s))
+        finally:
+            self._coming = None
+
     def _add(self, key: Key, loaded: _Loaded) -> _Loaded:
         with self._changed:
             is_late = self._is_closed
+            self._coming = None
             if not is_late:
                 self._loaded[key] = loaded
             self._changed.notify_all()

@@ -139,7 +139,7 @@ class Slot:
         What follows a cut was computed beside tokens that are gone: it serves to go on, but is not
         what the same tokens would give by themselves.
         """
-        return self.cached
+        return self.cached[: self.n_exact]
 
     @property
     def n_cells(self) -> int:

@@ -65,3 +65,20 @@ def test_refusals_come_with_the_servers_own_words(server):
 
 def test_nobody_at_an_address_is_another_program():
     assert who_listens("http://127.0.0.1:1") == "another program"
+
+
+def test_a_named_server_that_does_not_answer_is_an_error(server):
+    client, own = server
+    settings = replace(own, ollama_host=("127.0.0.1", 9))
+
+    with pytest.raises(ServerError, match="OLLAMA_HOST names"):
+        find_server(settings, "engine")
+    assert find_server(settings, "knowledge") == client.url
+
+
+def test_a_named_server_is_asked_for_models(server, tmp_path):
+    client, own = server
+    host, _, port = client.url.removeprefix("http://").partition(":")
+    settings = replace(own, home=tmp_path, ollama_host=(host, int(port)))
+
+    assert find_server(settings, "engine") == client.url

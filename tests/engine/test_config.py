@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import calm_openmp, engine_settings_from, parse_duration
+from engine.config import calm_openmp, engine_settings_from, parse_duration, parse_host
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,24 @@ def test_openmp_is_calmed_unless_the_user_chose():
 
     assert "GOMP_SPINCOUNT" in untouched
     assert "GOMP_SPINCOUNT" not in chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.0.0.0", ("0.0.0.0", 11434)),
+        ("0.0.0.0:8080", ("0.0.0.0", 8080)),
+        (":8080", ("127.0.0.1", 8080)),
+        ("example.org", ("example.org", 11434)),
+        ("http://example.org", ("example.org", 80)),
+        ("https://example.org", ("example.org", 443)),
+        ("https://example.org:8443/path", ("example.org", 8443)),
+        ("example.org:99999", ("example.org", 11434)),
+        ("example.org:port", ("example.org", 11434)),
+        ("[::1]", ("::1", 11434)),
+        ("[::1]:8080", ("::1", 8080)),
+        (' "localhost:1" ', ("localhost", 1)),
+    ],
+)
+def test_the_host_is_read_as_ollama_reads_it(text, expected):
+    assert parse_host(text) == expected

@@ -391,3 +391,10 @@ def test_the_prompt_shown_begins_with_the_earlier_exchange(starter_engine):
 def test_no_prompt_is_written_for_a_model_that_only_embeds(starter_engine, request_of):
     with pytest.raises(CapabilityError, match='"all-minilm" does not support'):
         starter_engine.render(request_of("all-minilm"))
+
+
+@pytest.mark.parametrize("system", [None, ""])
+def test_an_empty_system_text_leaves_the_models_own(engine_of_ours, system):
+    shown = engine_of_ours.render(GenerateRequest("thinker", "Hi", system=system))
+
+    assert shown.text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n")

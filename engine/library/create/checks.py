@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 
-from engine.errors import RequestError
+from engine.errors import OptionError, RequestError
 from engine.library.create.quantize import quantization
 from engine.library.manifest import parse_digest
 from engine.library.modelfile import is_semver
@@ -101,9 +102,23 @@ def _files(files: Files | None) -> Files:
 def _parameters(request: CreateRequest) -> Json:
     given = {name: value for name, value in (request.parameters or {}).items() if value is not None}
     merge_options(Options(), given)  # refuses what has the wrong type
+    for name, value in given.items():
+        if not _is_writable(value):
+            raise OptionError(f'option "{name}" holds a number that no file can: {value!r:.60}')
     if isinstance(given.get("stop"), str):
         given["stop"] = [given["stop"]]
     return given
+
+
+def _is_writable(value: object) -> bool:
+    """Say whether Go can read a value back; options that we do not know are kept as well."""
+    if isinstance(value, Mapping):
+        return all(_is_writable(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(_is_writable(item) for item in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) < 1 << 63
 
 
 def _info(info: Mapping[str, object]) -> tuple[Json, tuple[str, ...]]:

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from engine.api.show import parameter_lines
+from engine.library.create import create
 from engine.library.manifest import CONFIG_TYPE, Layer, layer_type
-from engine.types import Message
+from engine.types import CreateRequest, Message
 from tests.engine.api.fakes_engine import CHAT, EMBED, build_app, lines_of, write_gguf
 from tests.engine.library.tiny_llama import write_llama
 
@@ -303,9 +304,9 @@ def test_tags_tell_how_long_and_how_wide(client):
     assert {one["details"].get("context_length") for one in models} == {512}
 
 
-def test_tags_tell_two_models_of_one_file_apart(client):
-    asked = {"model": "short", "from": CHAT, "info": {"context_length": 99}, "stream": False}
-    assert client.post("/api/create", json=asked).json() == {"status": "success"}
+def test_tags_tell_two_models_of_one_file_apart(client, engine):
+    request = CreateRequest("short", from_model=CHAT, info={"context_length": 99})
+    assert list(create(engine.library, request))[-1].status == "success"
 
     models = client.get("/api/tags").json()["models"]
 

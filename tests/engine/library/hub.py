@@ -43,6 +43,7 @@ class Hub:
         self.realm = None
         self.blob_host = None  # where blob requests are redirected to
         self.refuses_head = False  # with 403
+        self.encoding = None  # what manifests are said to be packed with
         self.upload_host = None  # where parts of uploads are redirected to
         self.broken_patches = []  # bytes that the next PATCH takes before the connection breaks
         self.patches = []  # (Content-Range, bytes)
@@ -132,7 +133,9 @@ class Handler(BaseHTTPRequestHandler):
         elif "/manifests/" in self.path and hub.refusal:
             self.answer(400, hub.refusal)
         elif "/manifests/" in self.path:
-            self.answer(200 if last in hub.manifests else 404, hub.manifests.get(last, b""))
+            packed = {"Content_Encoding": hub.encoding} if hub.encoding else {}
+            status = 200 if last in hub.manifests else 404
+            self.answer(status, hub.manifests.get(last, b""), **packed)
         elif "/uploads/" in self.path:
             self.tell_upload(hub)
         elif last not in hub.blobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import pytest
@@ -96,3 +97,11 @@ def test_a_part_is_tried_six_times():
 )
 def test_old_parameters_of_a_modelfile_are_no_errors(name):
     assert parse_modelfile(f"FROM a\nPARAMETER {name}").sources == ("a",)
+
+
+def test_nothing_but_blobs_lies_among_the_blobs(library, digest):
+    make(library, "m", files={"a.gguf": digest}, system="x")
+
+    names = [path.name for path in library.blobs.folder.iterdir()]
+    assert names
+    assert all(re.fullmatch("sha256-[0-9a-f]{64}", name) for name in names)

@@ -406,3 +406,9 @@ def test_new_layers_survive_a_clean_up_at_the_wrong_moment(library, digest):
     make(Swept(library.root), "m", files={"m.gguf": digest}, system="short", licenses=("a", "b"))
 
     assert library.find("m").licenses == ("a", "b")
+
+
+@pytest.mark.parametrize("value", [float("inf"), {"a": [float("nan")]}, 10**400])
+def test_numbers_that_would_make_the_model_unreadable_are_refused(library, digest, value):
+    with pytest.raises(OptionError, match='option "unknown" holds a number'):
+        make(library, "m", files={"m.gguf": digest}, parameters={"unknown": value})

@@ -17,6 +17,7 @@ from hashlib import sha256
 import pytest
 
 from engine.errors import LibraryError, RegistryError
+from engine.library import partial as partial_module
 from engine.library.download import Fetch, _fetch
 from engine.library.jobs import Job
 from engine.library.manifest import Layer
@@ -478,3 +479,19 @@ def test_a_blob_that_another_process_has_just_finished_is_not_fetched_again(libr
 
     assert library.blob_path(digest).read_bytes() == weights
     assert partials(library) == []
+
+
+def test_only_a_full_disk_gives_up_what_was_fetched(library, hub, weights, monkeypatch):
+    digest = hub.put(weights)
+    hub.cuts = [1000]
+    with closing(pull(library, hub.name(), insecure=True, patience=QUICK)) as lines:
+
+        def refuse(**_):
+            raise OSError(errno.EMFILE, "too many open files")
+
+        next(lines)
+        monkeypatch.setattr(partial_module.tempfile, "mkstemp", refuse)
+        with pytest.raises(LibraryError, match="too many open files"):
+            list(lines)
+
+    assert library.blobs.partial_path(digest).exists()

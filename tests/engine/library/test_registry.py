@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import threading
 from unittest import mock
@@ -328,3 +329,14 @@ def test_what_the_registry_has_is_not_pushed_again(library, hub, weights):
 def test_a_model_that_is_not_installed_cannot_be_pushed(library):
     with pytest.raises(ModelNotFoundError, match="couldn't retrieve manifest"):
         list(push(library, "none"))
+
+
+def test_a_packed_answer_is_not_unpacked(library, hub, weights):
+    hub.put(weights)
+    hub.encoding = "gzip, gzip"
+    hub.manifests["v1"] = gzip.compress(gzip.compress(hub.manifests["v1"]))  # or of gigabytes
+
+    with pytest.raises(RegistryError, match="an answer comes as gzip, gzip"):
+        fetch(library, hub)
+
+    assert hub.asked("GET", "/manifests/")[0]["Accept-Encoding"] == "identity"

@@ -438,3 +438,15 @@ def test_a_damaged_list_of_links_is_not_written_anew(library, make_gguf):
         library.link_blob(make_gguf("other.gguf", "qwen2"))
 
     assert (library.root / LINKS_FILE).read_text(encoding="utf-8") == "{"
+
+
+def test_nothing_is_installed_through_a_link_out_of_the_store(library, data, tmp_path):
+    install(library, "m", data)
+    link_out(library, tmp_path)
+    before = snapshot(tmp_path / "elsewhere")
+
+    for name in ("m", "n"):
+        with pytest.raises(LibraryError, match="a link leads out of"):
+            install(library, name, data + b"x")
+
+    assert snapshot(tmp_path / "elsewhere") == before

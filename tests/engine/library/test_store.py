@@ -390,3 +390,13 @@ def test_a_header_that_could_not_be_opened_once_is_read_the_next_time(library, m
 
     assert first is None
     assert headers.facts(path) is not None
+
+
+def test_a_config_that_would_fill_the_memory_is_not_read(library):
+    digest, size = library.add_blob([b"[" + b"[]," * 1_500_000 + b"[]]"])
+    layer = library.add_layer("model", b"x")
+    library.write_manifest("m", Layer(CONFIG_TYPE, digest, size), [layer])
+
+    with pytest.raises(LibraryError, match="is larger than"):
+        library.blobs.read_json(digest)
+    assert library.find("m").config == {}

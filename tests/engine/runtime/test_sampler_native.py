@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import FormatError, OptionError
+from engine.runtime.grammar import grammar_of
 from engine.runtime.sampler_native import Sampler
 from engine.types import Options
 from tests.engine.runtime.conftest import GREEDY, say
@@ -159,6 +160,15 @@ def test_a_broken_grammar_is_refused(tiny_chat):
     for after in (None, "</think>"):
         with pytest.raises(FormatError, match="the grammar cannot be used"):
             Sampler(tiny_chat.model, GREEDY, grammar="root ::= (", grammar_after=after)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"maxLength": 1000}, {"minLength": 4000}, {"minLength": 10, "maxLength": 1000}]
+)
+def test_the_longest_lengths_that_are_allowed_can_be_read(tiny_chat, limits):
+    grammar = grammar_of({"type": "string", **limits})
+
+    assert said(tiny_chat, RANDOM, grammar=grammar).startswith('"')
 
 
 def test_a_grammar_that_would_end_the_process_is_refused(tiny_chat, monkeypatch):
