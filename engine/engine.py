@@ -208,7 +208,7 @@ class Engine:
 
     def tokenize(self, model: str, text: str, *, add_special: bool = False) -> list[int]:
         """Turn text into the model's tokens."""
-        with self._any(self._find(model)) as (native, _):
+        with self._vocabulary(self._find(model)) as native:
             return native.tokenize(text, add_special=add_special, parse_special=add_special)
 
     def detokenize(self, model: str, tokens: Sequence[int]) -> str:
@@ -217,13 +217,13 @@ class Engine:
         Raises:
             RequestError: a number that is no token of the model.
         """
-        with self._any(self._find(model)) as (native, _):
+        with self._vocabulary(self._find(model)) as native:
             check_tokens(tokens, native)
             return native.detokenize(tokens)
 
     def count_tokens(self, model: str, texts: Sequence[str]) -> list[int]:
         """Count the model's tokens of each text, without special ones."""
-        with self._any(self._find(model)) as (native, _):
+        with self._vocabulary(self._find(model)) as native:
             return [
                 len(native.tokenize(text, add_special=False, parse_special=False)) for text in texts
             ]
@@ -315,6 +315,16 @@ class Engine:
             return self._loader.facts(entry).is_reranker
         except LoadError:
             return False  # said better when the model is loaded
+
+    @contextmanager
+    def _vocabulary(self, entry: ModelEntry) -> Iterator[Model]:
+        """Hold a model's vocabulary, of a copy in memory if there is one."""
+        with self._loader.borrowed(entry) as native:
+            if native is not None:
+                yield native
+                return
+        with self._any(entry) as (native, _):
+            yield native
 
     @contextmanager
     def _any(self, entry: ModelEntry) -> Iterator[tuple[Model, int]]:

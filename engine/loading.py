@@ -17,6 +17,7 @@ from engine.runtime.pool import Key, Pool, Runner
 from engine.types import ModelEntry, Options, RunningModel
 
 if TYPE_CHECKING:
+    from engine.runtime.llama import Model
     from engine.runtime.probe import Prober
     from engine.runtime.runners import ChatRunner, EmbedRunner, RerankRunner
 
@@ -32,7 +33,7 @@ class Loader:
         self._settings = settings
         self._gate = Gate()
         self._headers = HeaderCache()
-        self._pool = Pool(settings.max_loaded_models)
+        self._pool = Pool(settings.max_loaded_models, settings.keep_alive_s)
         self._known_prober: Prober | None = None
 
     @contextmanager
@@ -75,6 +76,12 @@ class Loader:
                 f"{entry.name}: {entry.model_path.name}: {error}; pull or create the model again"
             ) from error
 
+    @contextmanager
+    def borrowed(self, entry: ModelEntry) -> Iterator[Model | None]:
+        """Hold the vocabulary of a model that is in memory already; None if it is not."""
+        with self._pool.borrowed(entry.model_digest) as runner:
+            yield cast("ChatRunner | EmbedRunner | RerankRunner", runner).model if runner else None
+
     def running(self) -> list[RunningModel]:
         """List the models in memory."""
         return self._pool.running()
@@ -93,9 +100,8 @@ class Loader:
     ) -> Iterator[Runner]:
         n_ctx = self._n_ctx(entry, kind, options)
         key = _key(entry, kind, replace(options, num_ctx=n_ctx))
-        kept_s = self._settings.keep_alive_s if keep_alive_s is None else keep_alive_s
         with self._pool.use(
-            key, entry, lambda: self._load(entry, kind, options, n_ctx), kept_s
+            key, entry, lambda: self._load(entry, kind, options, n_ctx), keep_alive_s
         ) as runner:
             yield runner
 

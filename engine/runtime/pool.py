@@ -63,8 +63,8 @@ class _Loaded:
 class Pool:
     """Loaded models by key."""
 
-    def __init__(self, max_loaded: int) -> None:
-        self._max_loaded = max_loaded
+    def __init__(self, max_loaded: int, keep_alive_s: float = 300.0) -> None:
+        self._max_loaded, self._keep_alive_s = max_loaded, keep_alive_s
         self._loaded: dict[Key, _Loaded] = {}
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # one load at a time; loaded models keep serving
@@ -75,14 +75,16 @@ class Pool:
 
     @contextmanager
     def use(
-        self, key: Key, entry: ModelEntry, load: Callable[[], Runner], keep_alive_s: float
+        self, key: Key, entry: ModelEntry, load: Callable[[], Runner], keep_alive_s: float | None
     ) -> Iterator[Runner]:
         """Hold a model in memory while the block runs; load it first if need be.
 
+        Args:
+            keep_alive_s: how long it stays afterwards; None leaves what was said before.
         Raises:
             BusyError: no room came free in time.
         """
-        if not keep_alive_s <= FOREVER_S:
+        if keep_alive_s is not None and not keep_alive_s <= FOREVER_S:
             keep_alive_s = -1.0
         loaded = self._claim(key, keep_alive_s)
         if loaded is None:
@@ -90,11 +92,24 @@ class Pool:
                 loaded = self._claim(key, keep_alive_s)
                 if loaded is None:
                     self._make_room()
-                    loaded = self._load(key, entry, load, keep_alive_s)
+                    stay_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
+                    loaded = self._load(key, entry, load, stay_s)
         try:
             yield loaded.runner
         finally:
             self._release(key, loaded)
+
+    @contextmanager
+    def borrowed(self, model_digest: str) -> Iterator[Runner | None]:
+        """Hold a model that is loaded already, in whatever way; None if it is not."""
+        with self._changed:
+            found = next((key for key in self._loaded if key.model_digest == model_digest), None)
+            loaded = None if found is None else self._claim(found, None)
+        try:
+            yield None if loaded is None else loaded.runner
+        finally:
+            if found is not None and loaded is not None:
+                self._release(found, loaded)
 
     def running(self) -> list[RunningModel]:
         """List the loaded models, the one that expires last first."""
@@ -136,14 +151,15 @@ class Pool:
                 _log.warning("models still in use count=%s", len(self._loaded))
         self._keeper.join(timeout=5)
 
-    def _claim(self, key: Key, keep_alive_s: float) -> _Loaded | None:
+    def _claim(self, key: Key, keep_alive_s: float | None) -> _Loaded | None:
         with self._changed:
             if self._is_closed:
                 raise BusyError
             loaded = self._loaded.get(key)
             if loaded is not None:
                 loaded.n_users += 1
-                loaded.keep_alive_s = keep_alive_s
+                if keep_alive_s is not None:
+                    loaded.keep_alive_s = keep_alive_s
             return loaded
 
     def _load(

@@ -123,9 +123,10 @@ class Sampler:
         """Draw any token; one that completes the awaited text wakes the grammar.
 
         What such a token holds beyond the awaited text must begin what the grammar describes;
-        where it does not, another token is drawn.
+        where it does not, another token is drawn. The end does not come before the text.
         """
         logits = logits.copy()
+        logits[list(self._model.end_tokens())] = _FORBIDDEN
         while True:
             self._fill(logits)
             possible = self._possible()
@@ -134,7 +135,7 @@ class Sampler:
             token = self._pick(possible)
             text = self._tail + self._model.special_text(token)
             at = text.find(self._awaited)
-            if at < 0 or self._model.is_end(token):
+            if at < 0:
                 self._tail = text[-len(self._awaited) :]
                 return token
             if self._accept_text(text[at + len(self._awaited) :]):

@@ -64,7 +64,7 @@ class Seat:
 def choose_slot(
     prompt: Sequence[int], free: Sequence[tuple[int, Sequence[int], int]]
 ) -> Seat | None:
-    """Take the free slot whose cache shares the longest prefix; among equals the longest unused.
+    """Take the free slot that holds this conversation, else the longest unused.
 
     Args:
         free: (slot, cached tokens, step at which it was last used).
@@ -73,6 +73,13 @@ def choose_slot(
     """
     if not free:
         return None
-    shared = [(common_prefix(prompt, cached), -last_used, slot) for slot, cached, last_used in free]
-    n_shared, _, slot = max(shared)
-    return Seat(slot, max(0, min(n_shared, len(prompt) - 1)))
+    shared = {slot: common_prefix(prompt, cached) for slot, cached, _ in free}
+
+    def worth(one: tuple[int, Sequence[int], int]) -> tuple[int, int, int]:
+        slot, cached, last_used = one
+        # Less than half is no more than a system prompt in common with another conversation.
+        is_same = 2 * shared[slot] >= min(len(prompt), len(cached))
+        return (shared[slot] * is_same, -last_used, slot)
+
+    slot = max(free, key=worth)[0]
+    return Seat(slot, max(0, min(shared[slot], len(prompt) - 1)))

@@ -177,3 +177,27 @@ def test_with_room_for_one_two_models_take_turns():
 
     assert (len(held), max(most)) == (20, 1)
     assert all(runner.is_closed for runner in held)
+
+
+def test_a_stay_that_was_asked_for_lasts_until_another_one_is(pool):
+    with pool.use(key("a"), entry("a"), Runner, -1.0):
+        pass
+    with pool.use(key("a"), entry("a"), Runner, None):
+        pass
+    assert pool.running()[0].expires_at is None
+
+    with pool.use(key("a"), entry("a"), Runner, 60.0):
+        pass
+    assert pool.running()[0].expires_at is not None
+
+
+def test_what_is_loaded_can_be_borrowed_and_nothing_else(pool):
+    with pool.borrowed("sha256:a") as nothing:
+        assert nothing is None
+
+    runner = use(pool, "a")
+    with pool.borrowed(key("a").model_digest) as borrowed:
+        pool.expire(key("a").model_digest)
+        assert borrowed is runner
+        assert not borrowed.is_closed
+    assert borrowed.is_closed

@@ -70,3 +70,11 @@ def test_common_prefix_is_common_and_longest(left, right):
 
     assert left[:size] == right[:size]
     assert size == min(len(left), len(right)) or left[size] != right[size]
+
+
+def test_another_conversation_with_the_same_beginning_takes_a_slot_of_its_own():
+    first, second = [1, 2, 3, *range(100, 150)], [1, 2, 3, *range(200, 250)]
+
+    assert choose_slot(second, [(0, first, 7), (1, [], 0)]) == Seat(1, 0)
+    assert choose_slot([*first, 4], [(0, first, 7), (1, [], 0)]) == Seat(0, len(first))
+    assert choose_slot(second, [(0, first, 7)]) == Seat(0, 3)
