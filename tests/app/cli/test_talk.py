@@ -46,6 +46,16 @@ class Terminal:
         shown, _, self.seen = self.seen.partition(text)
         return shown + text
 
+    def interrupt_until(self, text):
+        """Press Ctrl-C until `text` is shown; the editor misses one that comes as it begins."""
+        deadline = time.monotonic() + WAIT_S
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"{text!r} was not shown in {self.seen!r}"
+            os.killpg(self.process.pid, signal.SIGINT)
+            if select.select([self.master], [], [], 0.5)[0]:
+                self._take()
+        return self.until(text)
+
     def type(self, line):
         """Type a line and read its echo."""
         os.write(self.master, line.encode() + b"\n")
@@ -179,8 +189,7 @@ def test_ctrl_c_ends_the_answer_and_not_the_conversation(server, terminal):
     talk.until(">>> ")
     server.answer, server.pause_s = ["Fine."], 0.0
     second = talk.say("and now?")
-    os.killpg(talk.process.pid, signal.SIGINT)
-    talk.until("Use Ctrl + d or /bye to exit.")
+    talk.interrupt_until("Use Ctrl + d or /bye to exit.")
 
     assert server.gone.wait(WAIT_S)
     assert second == "Fine.\n\n"
