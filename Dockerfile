@@ -15,7 +15,7 @@ RUN CMAKE_ARGS="$CMAKE_ARGS" sh deploy/setup.sh
 COPY data ./data
 
 FROM python:3.12-slim-bookworm
-RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 curl \
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 curl tesseract-ocr tesseract-ocr-chi-sim \
     && rm -rf /var/lib/apt/lists/* && useradd --create-home --uid 10001 quire && mkdir /data && chown quire /data
 COPY --from=build --chown=quire /quire /quire
 USER quire

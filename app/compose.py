@@ -75,6 +75,7 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
                     embedder,
                     chunk_tokens=settings.chunk_tokens,
                     max_file_bytes=settings.max_file_bytes,
+                    n_workers=settings.n_workers,
                 )
             )
         )

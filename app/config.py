@@ -34,6 +34,7 @@ class Settings:
     watch: tuple[Path, ...]  # folders to keep indexed, besides the inbox
     engine: EngineSettings
     ollama_host: tuple[str, int] | None = None  # where OLLAMA_HOST says that the engine is
+    n_workers: int = 1  # processes that load files, beside the one that embeds
     has_history: bool = True  # `quire run` remembers what was typed, in the data directory
 
     @property
@@ -84,6 +85,7 @@ def settings_from(
         watch=_read(known, "QUIRE_WATCH", _folders, ""),
         engine=engine,
         ollama_host=parse_host(known["OLLAMA_HOST"]) if known.get("OLLAMA_HOST") else None,
+        n_workers=_read(known, "QUIRE_WORKERS", _positive, str(_own_cores())),
         has_history=not _read(known, "OLLAMA_NOHISTORY", _flag, "0"),
     )
 
@@ -117,6 +119,11 @@ def _positive(raw: str) -> int:
     if not raw.isdecimal() or int(raw) < 1:
         raise ValueError("expected a whole number above 0")
     return int(raw)
+
+
+def _own_cores() -> int:
+    """Count the cores that loading may have: all but the engine's one, and no more than 8."""
+    return max(1, min(8, (os.cpu_count() or 2) - 1))
 
 
 def _switch(raw: str) -> bool:

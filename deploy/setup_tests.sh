@@ -17,6 +17,7 @@ add() {
   fi
 }
 has_any chromium chromium-browser google-chrome || add 'the interface' 'chromium fonts-noto-cjk'
+has_any tesseract || add 'scanned pages' 'tesseract-ocr tesseract-ocr-chi-sim fonts-noto-cjk'
 if ! has_any docker-registry registry; then
   add 'a real registry' 'docker-registry'
   # The tests start one of their own; the package's service would stay and listen on port 5000.

@@ -1,23 +1,31 @@
 """Loaded text in, chunks out: spans small enough to embed that cover everything; pure.
 
 Chunks never overlap: each character is embedded, stored and cited once, and a passage that needs
-its neighbour gets it at answering time, when chunks that touch are merged.
+its neighbour gets it at answering time, when chunks that touch are merged or widened to the parent.
+Where a long section is cut is decided by its content nearby (`borders.py`), so that an edited
+paragraph leaves the chunks further on as they were, and with them their vectors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import compress, groupby, pairwise
 
+from ingest.borders import Priority, cuts, fingerprint
+from ingest.language import language_of
 from ingest.sentences import cut_in_half, line_spans, sentence_spans, trimmed
 from ingest.types import Block, BlockKind, Chunk, Loaded
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 Span = tuple[int, int]
 
-# A section a little over the target stays whole rather than leaving a stump.
-_SLACK = 1.2
+# Cuts that are decided by content leave chunks between 0.3 and 1 of the limit, 0.65 on average:
+# where the model can read more than the target, the limit is this much above it.
+_ROOM = 1.5
+_PARENT_CHUNKS = 4  # of target size, in one parent
+# How good it is to cut before an atom, best first.
+_BLOCK, _INSIDE, _AFTER_HEADING = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,7 @@ class _Piece:
     headings: tuple[str, ...]
     page: int | None
     n_tokens: int = 0
+    rank: int = _BLOCK
 
 
 def split(
@@ -37,8 +46,9 @@ def split(
 ) -> list[Chunk]:
     """Cut a text into chunks along its structure: sections, blocks, sentences, words, characters.
 
-    A heading starts a chunk and stays with what follows it. Small blocks under the same headings on
-    the same page are merged; what is longer than the target is cut into pieces of about equal size.
+    A heading starts a chunk and stays with what follows it. Blocks under the same headings on the
+    same page share chunks; a block that fits into a chunk is never cut, a longer one at its rows,
+    lines or sentences. Each chunk knows its parent: the section around it, or a part of that.
 
     Args:
         target_tokens: size aimed at.
@@ -49,14 +59,34 @@ def split(
     """
     if target_tokens < 1 or max_tokens < 1:
         raise ValueError(f"token limits must be above 0, got {target_tokens} and {max_tokens}")
-    target = min(target_tokens, max_tokens)
+    limit = min(round(_ROOM * target_tokens), max_tokens)
     text = loaded.text
-    pieces = _measured(text, _pieces(loaded), count_tokens)
-    atoms = _atoms(text, pieces, count_tokens, target)
-    spans = [
-        piece for section in _sections(atoms) for piece in _packed(section, target, max_tokens)
-    ]
-    return _limited(text, spans, count_tokens, max_tokens)
+    atoms = _atoms(text, _measured(text, _pieces(loaded), count_tokens), count_tokens, limit)
+    joined = [piece for section in _sections(atoms) for piece in _packed(text, section, limit)]
+    pieces = _halved(text, _recounted(text, joined, count_tokens), count_tokens, max_tokens)
+    assert all(left.end <= right.start for left, right in pairwise(pieces))
+    parents = _parents(text, pieces, _PARENT_CHUNKS * min(target_tokens, max_tokens))
+    return _chunks(text, zip(pieces, parents, strict=True))
+
+
+def _chunks(text: str, pieces: Iterable[tuple[_Piece, Span]]) -> list[Chunk]:
+    language = language_of(text)
+    chunks: list[Chunk] = []
+    for piece, parent in pieces:
+        words = text[piece.start : piece.end]
+        chunks.append(
+            Chunk(
+                start=piece.start,
+                end=piece.end,
+                text=words,
+                headings=piece.headings,
+                page=piece.page,
+                n_tokens=piece.n_tokens,
+                parent=parent,
+                language=language_of(words, language),
+            )
+        )
+    return chunks
 
 
 def _pieces(loaded: Loaded) -> Iterator[_Piece]:
@@ -76,33 +106,39 @@ def _piece(text: str, start: int, end: int, block: Block, kind: BlockKind) -> It
         yield _Piece(start, end, kind, block.headings, block.page)
 
 
-def _measured(
-    text: str, pieces: Iterator[_Piece] | Sequence[_Piece], count_tokens: CountTokens
-) -> list[_Piece]:
+def _measured(text: str, pieces: Iterable[_Piece], count_tokens: CountTokens) -> list[_Piece]:
     listed = list(pieces)
     counts = count_tokens([text[piece.start : piece.end] for piece in listed]) if listed else []
     return [
-        _resized(piece, piece.start, piece.end, n) for piece, n in zip(listed, counts, strict=True)
+        _Piece(one.start, one.end, one.kind, one.headings, one.page, n, one.rank)
+        for one, n in zip(listed, counts, strict=True)
     ]
 
 
-def _resized(piece: _Piece, start: int, end: int, n_tokens: int) -> _Piece:
-    return _Piece(start, end, piece.kind, piece.headings, piece.page, n_tokens)
+def _recounted(text: str, joined: Sequence[_Piece], count_tokens: CountTokens) -> list[_Piece]:
+    """Count what was put together for real, since sums of tokens are estimates."""
+    fresh = iter(_measured(text, [one for one in joined if not one.n_tokens], count_tokens))
+    return [one if one.n_tokens else next(fresh) for one in joined]
 
 
 def _atoms(
-    text: str, pieces: Sequence[_Piece], count_tokens: CountTokens, target: int
+    text: str, pieces: Sequence[_Piece], count_tokens: CountTokens, limit: int
 ) -> list[_Piece]:
-    """Replace what is over the target by rows, lines or sentences, and those by halves."""
-    atoms: list[_Piece] = []
-    for piece in pieces:
-        if piece.n_tokens <= target or piece.kind == "heading":
-            atoms.append(piece)
-            continue
-        spans = line_spans if piece.kind in ("table", "code", "list") else sentence_spans
-        parts = [_resized(piece, *span, 0) for span in spans(text, piece.start, piece.end)]
-        atoms += _halved(text, _measured(text, parts, count_tokens), count_tokens, target)
-    return atoms
+    """Replace what is over the limit by rows, lines or sentences, and those by halves."""
+    is_big = [one.n_tokens > limit and one.kind != "heading" for one in pieces]
+    whole = [one for one, big in zip(pieces, is_big, strict=True) if not big]
+    opened = [part for one in compress(pieces, is_big) for part in _opened(text, one)]
+    parts = _halved(text, _measured(text, opened, count_tokens), count_tokens, limit)
+    return sorted(whole + parts, key=lambda one: one.start)
+
+
+def _opened(text: str, piece: _Piece) -> Iterator[_Piece]:
+    """Yield the rows, lines or sentences of a block; the first one still begins the block."""
+    by_line = piece.kind in ("table", "code", "list")
+    spans = (line_spans if by_line else sentence_spans)(text, piece.start, piece.end)
+    for start, end in spans:
+        rank = piece.rank if start == piece.start else _INSIDE
+        yield _Piece(start, end, piece.kind, piece.headings, piece.page, 0, rank)
 
 
 def _halved(
@@ -112,20 +148,27 @@ def _halved(
     done = list(pieces)
     while any(_is_divisible(piece, limit) for piece in done):
         halves = [
-            _resized(piece, *span, 0)
+            [
+                _Piece(
+                    *span,
+                    piece.kind,
+                    piece.headings,
+                    piece.page,
+                    0,
+                    piece.rank if at == 0 else _INSIDE,
+                )
+                for at, span in enumerate(cut_in_half(text, piece.start, piece.end))
+            ]
             for piece in done
             if _is_divisible(piece, limit)
-            for span in cut_in_half(text, piece.start, piece.end)
         ]
-        fresh = iter(_measured(text, halves, count_tokens))
-        kept: list[_Piece] = []
-        for piece in done:
-            if _is_divisible(piece, limit):
-                n_parts = len(cut_in_half(text, piece.start, piece.end))
-                kept += [next(fresh) for _ in range(n_parts)]
-            else:
-                kept.append(piece)
-        done = kept
+        fresh = iter(_measured(text, [half for pair in halves for half in pair], count_tokens))
+        pairs = iter([[next(fresh) for _ in pair] for pair in halves])
+        done = [
+            part
+            for piece in done
+            for part in (next(pairs) if _is_divisible(piece, limit) else [piece])
+        ]
     return done
 
 
@@ -162,48 +205,54 @@ def _numbered(atoms: Sequence[_Piece]) -> Iterator[tuple[int, _Piece]]:
         yield number, atom
 
 
-def _packed(section: Sequence[_Piece], target: int, max_tokens: int) -> Iterator[_Piece]:
-    """Join atoms into pieces of about equal size, none much over the target."""
-    total = sum(atom.n_tokens for atom in section)
-    if total <= min(target * _SLACK, max_tokens):
-        yield _joined(section)
-        return
-    aim = total / -(-total // target)
-    held: list[_Piece] = []
-    n_held = 0
+def _packed(text: str, section: Sequence[_Piece], limit: int) -> Iterator[_Piece]:
+    """Join the atoms of a section into pieces within the limit."""
+    places = cuts([one.n_tokens for one in section], list(_priorities(text, section)), limit)
+    for first, last in pairwise([0, *places, len(section)]):
+        yield _joined(section[first:last])
+
+
+def _priorities(text: str, section: Sequence[_Piece]) -> Iterator[Priority]:
+    is_after_heading = False
     for atom in section:
-        has_body = any(one.kind != "heading" for one in held)
-        is_over = n_held + atom.n_tokens > target or n_held + atom.n_tokens / 2 > aim
-        # A heading goes with what follows it, as long as the limit allows.
-        if held and is_over and (has_body or n_held + atom.n_tokens > max_tokens):
-            yield _joined(held)
-            held, n_held = [], 0
-        held.append(atom)
-        n_held += atom.n_tokens
-    yield _joined(held)
+        rank = _AFTER_HEADING if is_after_heading else atom.rank
+        yield rank, fingerprint(text, atom.start, atom.end)
+        is_after_heading = atom.kind == "heading"
 
 
 def _joined(atoms: Sequence[_Piece]) -> _Piece:
     """Span several atoms; page and headings are those of the first one that is no heading."""
+    if len(atoms) == 1:
+        return atoms[0]
     body = next((atom for atom in atoms if atom.kind != "heading"), atoms[-1])
-    n_tokens = sum(atom.n_tokens for atom in atoms)
-    return _Piece(atoms[0].start, atoms[-1].end, body.kind, body.headings, body.page, n_tokens)
+    return _Piece(atoms[0].start, atoms[-1].end, body.kind, body.headings, body.page)
 
 
-def _limited(
-    text: str, spans: Sequence[_Piece], count_tokens: CountTokens, max_tokens: int
-) -> list[Chunk]:
-    """Count every piece for real, since sums are estimates, and halve what is over after all."""
-    pieces = _halved(text, _measured(text, spans, count_tokens), count_tokens, max_tokens)
-    assert all(left.end <= right.start for left, right in pairwise(pieces))
-    return [
-        Chunk(
-            start=piece.start,
-            end=piece.end,
-            text=text[piece.start : piece.end],
-            headings=piece.headings,
-            page=piece.page,
-            n_tokens=piece.n_tokens,
-        )
-        for piece in pieces
-    ]
+def _parents(text: str, pieces: Sequence[_Piece], limit: int) -> list[Span]:
+    """Find for each piece the span to widen to: its section, or a part of it within the limit.
+
+    Small sections under one heading share a parent; no parent crosses an outermost heading.
+    """
+    parents: list[Span] = []
+    for _, run in groupby(pieces, key=lambda piece: piece.headings[:1]):
+        siblings = list(run)
+        depths = [0, *(_n_shared(left, right) for left, right in pairwise(siblings))]
+        priorities = [
+            (depth, fingerprint(text, one.start, one.end))
+            for depth, one in zip(depths, siblings, strict=True)
+        ]
+        places = cuts([one.n_tokens for one in siblings], priorities, limit)
+        for first, last in pairwise([0, *places, len(siblings)]):
+            span = (siblings[first].start, siblings[last - 1].end)
+            parents += [span] * (last - first)
+    return parents
+
+
+def _n_shared(left: _Piece, right: _Piece) -> int:
+    """Count the headings, from the outermost, that two pieces share."""
+    shared = 0
+    for one, other in zip(left.headings, right.headings, strict=False):
+        if one != other:
+            break
+        shared += 1
+    return shared

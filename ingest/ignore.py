@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+
+from pathspec import GitIgnoreSpec
 
 IGNORE_FILES = (".quireignore", ".ragignore")
 
@@ -14,70 +15,66 @@ _NEVER = (
     ".*", "*.tmp", "*.part", "*.crdownload", "*.download", "*.filepart", "*.swp", "*~", "4913",
     "~$*", "thumbs.db", "desktop.ini", "~syncthing~*", "@eadir", "__macosx", "node_modules",
 )  # fmt: skip
+_NEVER_NAME = re.compile("|".join(translate(one) for one in _NEVER))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    pattern: re.Pattern[str]
-    is_negated: bool
-    is_folder_only: bool
+def is_never(path: str) -> bool:
+    """Tell whether a name on a path is one that no folder has indexed, whatever its rules say."""
+    return any(_NEVER_NAME.match(part.casefold()) for part in path.split("/"))
 
 
 class IgnoreRules:
-    """What is never ingested, and what an ignore file adds; rules are those of gitignore."""
+    """What is never ingested, and what ignore files add; rules are those of gitignore.
 
-    def __init__(self, lines: Iterable[str] = ()) -> None:
-        self._rules = [rule for line in lines if (rule := _rule(line)) is not None]
+    Every folder may have rules of its own: they go before those of the folders above. What lies
+    in a folder that is left out cannot be taken back in.
+    """
+
+    def __init__(
+        self, lines: Iterable[str] = (), folder: str = "", above: IgnoreRules | None = None
+    ) -> None:
+        """Read the lines of one ignore file.
+
+        Args:
+            folder: where it lies: a path relative to the root that ends in a slash, or nothing.
+            above: the rules of the folder above.
+        """
+        own = GitIgnoreSpec.from_lines(
+            [one for line in lines if (one := _pattern(line)) is not None]
+        )
+        inherited = above._specs if above is not None else ()
+        self._specs: tuple[tuple[str, GitIgnoreSpec], ...] = (
+            ((folder, own), *inherited) if len(own) else inherited
+        )
 
     def is_ignored(self, path: str, *, is_folder: bool = False) -> bool:
         """Tell whether a path, relative to the watched folder and with slashes, is left out."""
         parts = path.split("/")
-        if any(fnmatchcase(part.casefold(), one) for part in parts for one in _NEVER):
+        folders = ("/".join(parts[:n]) for n in range(1, len(parts)))
+        return any(self.is_left_out(one, is_folder=True) for one in folders) or self.is_left_out(
+            path, is_folder=is_folder
+        )
+
+    def is_left_out(self, path: str, *, is_folder: bool) -> bool:
+        """Tell whether a path is left out whose folders are not."""
+        if is_never(path.rpartition("/")[2]):
             return True
-        folders = ["/".join(parts[:n]) for n in range(1, len(parts))]
-        if any(self._is_matched(folder, is_folder=True) for folder in folders):
-            return True
-        return self._is_matched(path, is_folder=is_folder)
-
-    def _is_matched(self, path: str, *, is_folder: bool) -> bool:
-        is_matched = False
-        for rule in self._rules:
-            if (is_folder or not rule.is_folder_only) and rule.pattern.fullmatch(path):
-                is_matched = not rule.is_negated
-        return is_matched
+        for folder, spec in self._specs:
+            if path.startswith(folder):
+                own = path[len(folder) :] + "/" * is_folder
+                is_matched = spec.check_file(own).include
+                if is_matched is not None:
+                    return is_matched
+        return False
 
 
-def _rule(line: str) -> _Rule | None:
-    line = line.rstrip("\r\n").rstrip()
-    if not line or line.startswith("#"):
+def _pattern(line: str) -> str | None:
+    """Clean a line; git takes no notice of one that is no pattern either."""
+    line = line.rstrip("\r\n")
+    if line.endswith("/**"):
+        line = line[:-1]  # the same, but without the folder itself, so that files come back in
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
         return None
-    is_negated = line.startswith("!")
-    line = line.removeprefix("!").removeprefix("\\")
-    is_folder_only = line.endswith("/")
-    line = line.rstrip("/")
-    is_anchored = "/" in line
-    body = _translated(line.removeprefix("/"))
-    return _Rule(re.compile(body if is_anchored else f"(?:.*/)?{body}"), is_negated, is_folder_only)
-
-
-def _translated(glob: str) -> str:
-    """Write a glob as a regular expression in which a star stays within its folder."""
-    tokens = re.split(r"(/\*\*/|\*\*/|/\*\*|\*\*|\*|\?|\[[^\]/]+\])", glob)
-    written = {
-        "/**/": "/(?:.*/)?",
-        "**/": "(?:.*/)?",
-        "/**": "/.*",
-        "**": ".*",
-        "*": "[^/]*",
-        "?": "[^/]",
-    }
-    found = []
-    for token in tokens:
-        if token in written:
-            found.append(written[token])
-        elif len(token) > 2 and token[0] == "[" and token[-1] == "]":
-            inner = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-            found.append("[" + ("^" + inner[1:] if inner[0] == "!" else inner) + "]")
-        else:
-            found.append(re.escape(token))
-    return "".join(found)
+    return line

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ingest.errors import JobNotFoundError, QueueFullError
 from ingest.store import Store, now
+from ingest.turns import MAX_SMALL, Standing, Turns
 from ingest.types import FileError, Job, JobState
 
 TaskKind = Literal["upload", "file", "move", "remove", "sync", "embed", "rebind"]
-TaskState = Literal["stored", "skipped", "done", "failed"]
+TaskState = Literal["stored", "skipped", "done", "failed", "cancelled"]
 
 MAX_WAITING_TASKS = 10_000
 MAX_WAITING_JOBS = 1_000
@@ -41,10 +43,11 @@ class Waiting:
 
 
 class Jobs:
-    """The queue of one catalogue, oldest job first."""
+    """The queue of one catalogue; whose turn it is, `turns` decides."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turns = Turns()
 
     def add(self, job_id: str, collection: str, tasks: Sequence[Task]) -> None:
         """Queue a job.
@@ -70,42 +73,116 @@ class Jobs:
             _insert(connection, job_id, 0, tasks)
             if not tasks:
                 _close(connection, job_id)
-            connection.execute(
-                "DELETE FROM jobs WHERE number <= ? AND state IN ('done', 'failed')",
-                (number - _KEPT_JOBS,),
-            )
+            forgotten = _forget(connection, number - _KEPT_JOBS)
+        for staged in forgotten:
+            Path(staged).unlink(missing_ok=True)
 
     def next(self, parked: frozenset[str] = frozenset()) -> Waiting | None:
-        """Take the task whose turn it is; its job now runs."""
-        with self._store.reading() as connection:
-            found = connection.execute(
-                "SELECT j.id, j.state, j.collection, f.position, f.task, f.path, f.root, f.source"
-                " FROM jobs j JOIN job_files f ON f.job_id = j.id AND f.state = 'waiting'"
-                " WHERE j.state IN ('queued', 'running') ORDER BY j.number, f.position LIMIT ?",
-                (1 if not parked else MAX_WAITING_TASKS * 2,),
-            ).fetchall()
-        for job_id, state, collection, position, *task in found:
-            if job_id in parked:
-                continue
-            if state == "queued":
-                with self._store.writing() as connection:
-                    connection.execute("UPDATE jobs SET state='running' WHERE id=?", (job_id,))
-            return Waiting(job_id, position, collection, Task(*task))
-        return None
+        """Take the task whose turn it is; its job now runs.
 
-    def extend(self, job_id: str, tasks: Sequence[Task]) -> None:
-        """Add the steps that a running job has found out about."""
-        with self._store.writing() as connection:
-            (last,) = connection.execute(
-                "SELECT max(position) FROM job_files WHERE job_id=?", (job_id,)
+        Args:
+            parked: jobs that have no turn.
+        """
+        with self._store.reading() as connection:
+            standings = _standings(connection, parked)
+            chosen = self._turns.next(standings, lambda one: _comes_after_its_like(connection, one))
+            if chosen is None:
+                return None
+            found = _waiting(connection, chosen.job_id, 1)
+            state = connection.execute(
+                "SELECT state FROM jobs WHERE id=?", (chosen.job_id,)
             ).fetchone()
-            _insert(connection, job_id, last + 1, tasks)
+        if state == ("queued",):
+            with self._store.writing() as connection:
+                connection.execute("UPDATE jobs SET state='running' WHERE id=?", (chosen.job_id,))
+        return found[0]
+
+    def upcoming(self, job_id: str, limit: int) -> list[Waiting]:
+        """Look at what a job does next, without taking it."""
+        with self._store.reading() as connection:
+            return _waiting(connection, job_id, limit)
+
+    def extend(self, waiting: Waiting, tasks: Sequence[Task]) -> None:
+        """Add the steps that a running task has found out about.
+
+        What the task had found out before a crash is forgotten: it was looked for again.
+        """
+        with self._store.writing() as connection:
+            connection.execute(
+                "DELETE FROM job_files WHERE job_id=? AND position>? AND state='waiting'",
+                (waiting.job_id, waiting.position),
+            )
+            (last,) = connection.execute(
+                "SELECT max(position) FROM job_files WHERE job_id=?", (waiting.job_id,)
+            ).fetchone()
+            _insert(connection, waiting.job_id, last + 1, tasks)
+
+    def postpone(self, waiting: Waiting, source: str) -> None:
+        """Give a task its turn once more, after all others of its job.
+
+        Args:
+            source: what the task remembers of this turn.
+        """
+        with self._store.writing() as connection:
+            connection.execute(
+                "UPDATE job_files SET source=?, position=(SELECT max(position) + 1 FROM job_files"
+                " WHERE job_id=?) WHERE job_id=? AND position=? AND state='waiting'",
+                (source, waiting.job_id, waiting.job_id, waiting.position),
+            )
+
+    def retry(self, job_id: str) -> int:
+        """Queue what failed or was cancelled of a job once more; return how many tasks.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self._store.writing() as connection:
+            if not connection.execute("SELECT 1 FROM jobs WHERE id=?", (job_id,)).fetchone():
+                raise JobNotFoundError(job_id)
+            n_again = connection.execute(
+                "UPDATE job_files SET state='waiting', reason='' WHERE job_id=?"
+                " AND state IN ('failed','cancelled')",
+                (job_id,),
+            ).rowcount
+            if n_again:
+                connection.execute(
+                    "UPDATE jobs SET state='queued', message='' WHERE id=?"
+                    " AND state IN ('done','failed')",
+                    (job_id,),
+                )
+        return n_again
+
+    def cancel(self, job_id: str) -> list[Waiting]:
+        """Take the waiting tasks of a job out of the queue; what is stored stays.
+
+        Returns:
+            What will not be done any more.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self._store.writing() as connection:
+            row = connection.execute("SELECT state FROM jobs WHERE id=?", (job_id,)).fetchone()
+            if row is None:
+                raise JobNotFoundError(job_id)
+            left = _waiting(connection, job_id, -1)
+            if left:
+                connection.execute(
+                    "UPDATE job_files SET state='cancelled' WHERE job_id=? AND state='waiting'",
+                    (job_id,),
+                )
+                connection.execute(
+                    "UPDATE jobs SET state='failed', message=? WHERE id=?",
+                    (f"cancelled with {len(left):,} steps left; what was stored stays", job_id),
+                )
+        return left
 
     def finish(self, waiting: Waiting, state: TaskState, reason: str = "") -> None:
         """Note how a task ended; the last one ends its job."""
         with self._store.writing() as connection:
             connection.execute(
-                "UPDATE job_files SET state=?, reason=? WHERE job_id=? AND position=?",
+                "UPDATE job_files SET state=?, reason=? WHERE job_id=? AND position=?"
+                " AND state='waiting'",
                 (state, reason, waiting.job_id, waiting.position),
             )
             left = connection.execute(
@@ -169,6 +246,18 @@ class Jobs:
 _JOBS = "SELECT id, collection, state, message, created_at FROM jobs"
 
 
+def _forget(connection: sqlite3.Connection, last: int) -> list[str]:
+    """Drop old jobs that have ended; return where uploads lie that were kept for a retry."""
+    where = "WHERE number <= ? AND state IN ('done', 'failed')"
+    found = connection.execute(
+        "SELECT source FROM job_files WHERE task='upload' AND state='failed'"
+        f" AND job_id IN (SELECT id FROM jobs {where})",
+        (last,),
+    ).fetchall()
+    connection.execute(f"DELETE FROM jobs {where}", (last,))
+    return [source for (source,) in found]
+
+
 def _insert(connection: sqlite3.Connection, job_id: str, first: int, tasks: Sequence[Task]) -> None:
     connection.executemany(
         "INSERT INTO job_files VALUES (?,?,?,?,?,?,'waiting','')",
@@ -185,9 +274,52 @@ def _close(connection: sqlite3.Connection, job_id: str) -> None:
         " EXISTS (SELECT 1 FROM job_files WHERE job_id = jobs.id AND state = 'failed') AND NOT"
         " EXISTS (SELECT 1 FROM job_files WHERE job_id = jobs.id AND state <> 'failed'"
         f" AND task NOT IN {_HIDDEN})"
-        " THEN 'failed' ELSE 'done' END WHERE id = ?",
+        " THEN 'failed' ELSE 'done' END WHERE id = ? AND NOT"
+        " EXISTS (SELECT 1 FROM job_files WHERE job_id = jobs.id AND state = 'cancelled')",
         (job_id,),
     )
+
+
+def _standings(connection: sqlite3.Connection, parked: frozenset[str]) -> list[Standing]:
+    """Tell of every unfinished job what decides about its turn, oldest first."""
+    found = connection.execute(
+        "SELECT j.id, j.collection, f.task, f.root, (SELECT count(*) FROM (SELECT 1 FROM job_files"
+        " WHERE job_id=j.id AND state='waiting' LIMIT ?))"
+        " FROM jobs j JOIN job_files f ON f.job_id=j.id AND f.position = (SELECT min(position)"
+        " FROM job_files WHERE job_id=j.id AND state='waiting')"
+        " WHERE j.state IN ('queued','running') ORDER BY j.number",
+        (MAX_SMALL + 1,),
+    ).fetchall()
+    return [
+        Standing(job_id, ("upload",) if kind == "upload" else (collection, root), n_left)
+        for job_id, collection, kind, root, n_left in found
+        if job_id not in parked
+    ]
+
+
+def _comes_after_its_like(connection: sqlite3.Connection, one: Standing) -> bool:
+    """Tell whether an older job still has to store another version of the same path."""
+    found = connection.execute(
+        "SELECT 1 FROM job_files f JOIN jobs mine ON mine.id = f.job_id"
+        " JOIN job_files g ON g.state='waiting' AND g.path = f.path AND g.task='upload'"
+        " JOIN jobs other ON other.id = g.job_id AND other.number < mine.number"
+        " AND other.collection = mine.collection AND other.state IN ('queued','running')"
+        " WHERE f.job_id=? AND f.state='waiting' LIMIT 1",
+        (one.job_id,),
+    ).fetchone()
+    return found is not None
+
+
+def _waiting(connection: sqlite3.Connection, job_id: str, limit: int) -> list[Waiting]:
+    found = connection.execute(
+        "SELECT f.position, j.collection, f.task, f.path, f.root, f.source FROM job_files f"
+        " JOIN jobs j ON j.id = f.job_id WHERE f.job_id=? AND f.state='waiting'"
+        " ORDER BY f.position LIMIT ?",
+        (job_id, limit),
+    ).fetchall()
+    return [
+        Waiting(job_id, position, collection, Task(*task)) for position, collection, *task in found
+    ]
 
 
 def _job(connection: sqlite3.Connection, row: tuple[str, str, JobState, str, str]) -> Job:
@@ -210,7 +342,7 @@ def _job(connection: sqlite3.Connection, row: tuple[str, str, JobState, str, str
         collection=collection,
         state=state,
         n_files=n_files,
-        n_done=n_files - counts.get("waiting", 0),
+        n_done=n_files - counts.get("waiting", 0) - counts.get("cancelled", 0),
         n_stored=counts.get("stored", 0),
         n_skipped=counts.get("skipped", 0),
         errors=tuple(FileError(*error) for error in errors),

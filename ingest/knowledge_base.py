@@ -5,40 +5,34 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-import threading
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from ingest.ahead import ahead_of
 from ingest.documents_store import Documents
-from ingest.errors import CollectionNameError, IngestError, ModelMismatchError
-from ingest.folders import list_files
-from ingest.jobs import Worker
+from ingest.errors import CollectionNameError, ModelMismatchError
+from ingest.jobs import Aids, Worker
 from ingest.jobs_store import Jobs, Task
 from ingest.lock import FolderLock
 from ingest.pipeline import Limits, Load, Pipeline, is_disk_full, storage_full
+from ingest.rates import Meter
+from ingest.reconcile import Known
+from ingest.roots import RootHands, Roots, Watched
+from ingest.roots_store import RootsStore
 from ingest.search_store import Searches
 from ingest.store import Store, binding
 from ingest.tasks import CONFIRMED, Hands, run_task, settle_task
 from ingest.types import Chunk, Collection, Document, Embedder, Hit, Job, Vectors
 from ingest.vectors import Expected, VectorIndex
-from ingest.watch import Pace, Watcher, WatchState
+from ingest.watch import Pace
 
 log = logging.getLogger(__name__)
 
 _MAX_NAME_CHARACTERS = 63
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A folder that is kept indexed."""
-
-    folder: Path
-    collection: str
-    state: WatchState
 
 
 class KnowledgeBase:
@@ -52,12 +46,14 @@ class KnowledgeBase:
         chunk_tokens: int,
         max_file_bytes: int,
         load: Load | None = None,
+        n_workers: int = 0,
     ) -> None:
         """Open the library: repair what a crash left, go on with unfinished jobs.
 
         Args:
             chunk_tokens: size of a chunk that is aimed at, by the embedder's tokenizer.
             load: turns bytes and a file name into text; by default every loader there is.
+            n_workers: processes that load files by every loader there is; 0 loads in this one.
 
         Raises:
             LibraryLockedError: another process has the folder open.
@@ -65,10 +61,9 @@ class KnowledgeBase:
         """
         self._folder = folder.absolute()
         self._embedder = embedder
-        self._watchers: list[tuple[Watcher, str]] = []
-        self._watch_lock = threading.Lock()
         self._n_orphans = 0
         loading = _loading(load)
+        meter = Meter()
         with ExitStack() as opened:
             self._folder.mkdir(parents=True, exist_ok=True)
             opened.callback(FolderLock(self._folder / "lock").release)
@@ -79,11 +74,14 @@ class KnowledgeBase:
             self._jobs = Jobs(self._store)
             self._index = VectorIndex(self._folder / "chroma")
             opened.callback(self._index.close)
+            ahead = ahead_of(
+                n_workers, loading.load, self._documents, loading.version, max_file_bytes
+            )
             self._pipeline = Pipeline(
                 self._documents,
                 self._index,
-                embedder,
-                loading.load,
+                replace(embedder, embed=meter.counting(embedder.embed)),
+                ahead.load if ahead else loading.load,
                 Limits(chunk_tokens, max_file_bytes),
                 loader_version=loading.version,
             )
@@ -97,16 +95,19 @@ class KnowledgeBase:
                 self.check_model,
                 self._is_wanted,
                 max_file_bytes,
+                meter,
             )
             self._worker = Worker(
                 self._jobs,
                 lambda waiting, report: run_task(hands, waiting, report),
                 settle=settle_task,
                 idle=self._tidy,
+                aids=Aids(meter, ahead, lambda: shutil.disk_usage(self._folder).free),
             )
             self._worker.start()
             opened.callback(self._worker.stop)
-            opened.callback(self._stop_watching)
+            self.roots = Roots(self._root_hands())
+            opened.callback(self.roots.stop)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> KnowledgeBase:
@@ -184,32 +185,15 @@ class KnowledgeBase:
             return waiting
         return self._queue(collection, [Task("sync", "", root, source)])
 
-    def watch(self, folder: Path, collection: str, pace: Pace | None = None) -> None:
-        """Keep a folder indexed until the library is closed; watching it twice does nothing."""
-        folder = folder.absolute()
-
-        def changed() -> None:
-            try:
-                self.sync(folder, collection)
-            except IngestError as error:
-                log.warning("watch_not_synced folder=%s %s", folder, error)
-
-        with self._watch_lock:
-            if any(one.folder == folder and name == collection for one, name in self._watchers):
-                return
-            watcher = Watcher(
-                folder,
-                pace or Pace(),
-                snapshot=lambda root: list_files(root, self._is_wanted)[0],
-                changed=changed,
-            )
-            self._watchers.append((watcher, collection))
-            watcher.start()
+    def watch(
+        self, folder: Path, collection: str, pace: Pace | None = None, *, is_kept: bool = False
+    ) -> None:
+        """Keep a folder indexed; see `Roots.watch`, and `roots` for all else about watching."""
+        self.roots.watch(folder, collection, pace, is_kept=is_kept)
 
     def watched(self) -> list[Watched]:
         """List the folders that are kept indexed."""
-        with self._watch_lock:
-            return [Watched(one.folder, name, one.state) for one, name in self._watchers]
+        return self.roots.listed()
 
     def job(self, job_id: str) -> Job:
         """Look a job up.
@@ -230,6 +214,14 @@ class KnowledgeBase:
             JobNotFoundError: there is none of that id.
         """
         return self._worker.wait(job_id, timeout_s)
+
+    def retry(self, job_id: str) -> Job:
+        """Do once more what failed of a job, or was cancelled."""
+        return self._worker.retry(job_id)
+
+    def cancel(self, job_id: str) -> Job:
+        """Leave the rest of a job undone; what was stored stays."""
+        return self._worker.cancel(job_id)
 
     # Collections
 
@@ -264,6 +256,8 @@ class KnowledgeBase:
         Raises:
             CollectionNotFoundError: there is none of that name.
         """
+        self._store.collection_id(name)
+        self.roots.leave(name)
         self._index.drop(self._store.delete_collection(name))
 
     def check_model(self, collection: str) -> None:
@@ -443,11 +437,24 @@ class KnowledgeBase:
         self._documents.merge_terms()
         self._store.truncate_log()
 
-    def _stop_watching(self) -> None:
-        with self._watch_lock:
-            watchers, self._watchers = self._watchers, []
-        for watcher, _ in watchers:
-            watcher.stop()
+    def _root_hands(self) -> RootHands:
+        return RootHands(
+            RootsStore(self._store),
+            self._is_wanted,
+            known=self._known,
+            prepare=self._prepare,
+            sync=lambda folder, name, is_confirmed: self.sync(
+                folder, name, is_confirmed=is_confirmed
+            ),
+            job=self.job,
+            queue=self._queue,
+        )
+
+    def _known(self, collection: str, root: str) -> dict[str, Known]:
+        return {
+            one.place.path: Known(one.digest, one.place.size_bytes, one.place.mtime_ns)
+            for one in self._documents.places(collection, root)
+        }
 
 
 @dataclass(frozen=True, slots=True)

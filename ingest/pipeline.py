@@ -19,6 +19,7 @@ from ingest.chunk import split
 from ingest.context import context_of
 from ingest.documents_store import Change, Documents, document_id
 from ingest.errors import EmptyFileError, IngestError, StorageFullError, TooLargeError
+from ingest.faults import reach
 from ingest.rows_store import Place, VectorsMissingError
 from ingest.store import now
 from ingest.types import Chunk, Document, Embedder, Loaded
@@ -83,18 +84,22 @@ class Pipeline:
             return "skipped"
         report(f"reading {place.path}")
         loaded = _storable(self._load(data, PurePosixPath(place.path).name))
+        reach("file loaded")
         if not loaded.text.strip():
             raise EmptyFileError(f"{place.path} holds no text")
         about = _about(collection, document, digest, len(data), loaded, place)
         for _ in range(_MAX_TRIES):
             chunks = self.embedded(loaded, place.path, report)
+            reach("vectors kept")
             try:
                 change = self._documents.add(
                     about, loaded, chunks, place, loader_version=self._loader_version
                 )
             except VectorsMissingError:
                 continue  # another document that shared them was deleted just now
+            reach("document kept")
             self.follow(change)
+            reach("index followed")
             return "stored"
         raise IngestError(f"{place.path}: its vectors were deleted again and again; send it again")
 

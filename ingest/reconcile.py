@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 # Of more files than this, more deletions than this share want a confirmation.
@@ -64,7 +65,7 @@ def reconcile(
     if not is_root_there:
         return Changes()
     gone = [path for path in known if path not in seen]
-    moved = _moves(gone, known, digests)
+    moved = _moves(gone, known, {path: digests[path] for path in digests if path in seen})
     targets = {new for _, new in moved}
     sources = {old for old, _ in moved}
     removed = sorted(path for path in gone if path not in sources)
@@ -81,23 +82,54 @@ def reconcile(
     )
 
 
+def out_of_sight(known: Mapping[str, Known], unreadable: Iterable[str]) -> dict[str, Seen]:
+    """List the known files that lie where nobody could look: they count as seen, unchanged.
+
+    Args:
+        unreadable: files and folders by relative path; "." is the whole folder.
+    """
+    blind = frozenset(unreadable)
+    if not blind:
+        return {}
+    return {
+        path: Seen(one.size_bytes, one.mtime_ns)
+        for path, one in known.items()
+        if not blind.isdisjoint((".", path, *_folders_of(path)))
+    }
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
 def _moves(
     gone: list[str], known: Mapping[str, Known], digests: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
     """Pair files that are gone with new ones of the same content, same names first."""
-    by_digest: dict[str, list[str]] = {}
+    by_digest: dict[str, dict[str, None]] = {}
+    by_name: dict[tuple[str, str], dict[str, None]] = {}
     for path in sorted(gone):
-        by_digest.setdefault(known[path].digest, []).append(path)
-    moved = []
-    for path, digest in sorted(digests.items()):
-        candidates = by_digest.get(digest, [])
-        if path in known or not candidates:
-            continue
-        name = path.rpartition("/")[2]
-        old = next((one for one in candidates if one.rpartition("/")[2] == name), candidates[0])
-        candidates.remove(old)
-        moved.append((old, path))
-    return tuple(moved)
+        digest = known[path].digest
+        by_digest.setdefault(digest, {})[path] = None
+        by_name.setdefault((digest, _name(path)), {})[path] = None
+    arrived = [(path, digest) for path, digest in sorted(digests.items()) if path not in known]
+    moved: dict[str, str] = {}
+    for is_by_name in (True, False):
+        for path, digest in arrived:
+            same = by_name.get((digest, _name(path))) if is_by_name else by_digest.get(digest)
+            if path in moved or not same:
+                continue
+            old = moved[path] = next(iter(same))
+            del by_digest[digest][old]
+            del by_name[digest, _name(old)][old]
+    return tuple((old, path) for path, old in sorted(moved.items()))
+
+
+def _name(path: str) -> str:
+    """Give a file's own name; those that differ in case or in how accents are written are one."""
+    return unicodedata.normalize("NFC", path.rpartition("/")[2]).casefold()
 
 
 def _differs(path: str, seen: Mapping[str, Seen], known: Mapping[str, Known]) -> bool:

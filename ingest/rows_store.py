@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ingest.context import searchable_text
 from ingest.errors import CollectionNotFoundError
+from ingest.language import language_of
 from ingest.lexical import terms
 from ingest.schema import lexical_table
 from ingest.types import Block, Chunk, Document, Loaded
@@ -110,13 +111,25 @@ def chunks_of(connection: sqlite3.Connection, document: str) -> list[tuple[int, 
     """Read the chunks of a document in order, each with its id."""
     text = text_of(connection, document)
     rows = connection.execute(
-        'SELECT id, start, "end", headings, page, n_tokens FROM chunks'
-        " WHERE document_id = ? ORDER BY start",
+        'SELECT id, start, "end", headings, page, n_tokens, parent_start, parent_end, language'
+        " FROM chunks WHERE document_id = ? ORDER BY start",
         (document,),
     ).fetchall()
     return [
-        (number, Chunk(start, end, text[start:end], tuple(json.loads(headings)), page, n_tokens))
-        for number, start, end, headings, page, n_tokens in rows
+        (
+            number,
+            Chunk(
+                start=start,
+                end=end,
+                text=text[start:end],
+                headings=tuple(json.loads(headings)),
+                page=page,
+                n_tokens=n_tokens,
+                parent=(parent_start, parent_end),
+                language=language,
+            ),
+        )
+        for number, start, end, headings, page, n_tokens, parent_start, parent_end, language in rows
     ]
 
 
@@ -160,6 +173,7 @@ def insert_document(
     loader_version: int,
 ) -> None:
     """Write a document and its text."""
+    metadata = {"language": language_of(loaded.text), **document.metadata}
     blocks = [{k: v for k, v in asdict(block).items() if v} for block in loaded.blocks]
     for block in blocks:
         block.setdefault("start", 0)
@@ -175,7 +189,7 @@ def insert_document(
             document.size_bytes,
             len(loaded.text),
             json.dumps(blocks, ensure_ascii=False),
-            json.dumps(dict(document.metadata), ensure_ascii=False),
+            json.dumps(metadata, ensure_ascii=False),
             json.dumps(document.warnings, ensure_ascii=False),
             loader_version,
             document.added_at,
@@ -202,7 +216,8 @@ def insert_chunks(
     for chunk, key in chunks:
         cursor = connection.execute(
             'INSERT INTO chunks (document_id, collection_id, start, "end", page, headings,'
-            " n_tokens, vector_key) VALUES (?,?,?,?,?,?,?,?)",
+            " n_tokens, vector_key, parent_start, parent_end, language)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
                 document,
                 number,
@@ -212,6 +227,8 @@ def insert_chunks(
                 json.dumps(chunk.headings, ensure_ascii=False),
                 chunk.n_tokens,
                 key,
+                *chunk.parent,
+                chunk.language,
             ),
         )
         assert cursor.lastrowid is not None

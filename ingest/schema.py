@@ -99,6 +99,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX job_files_by_state ON job_files(state, job_id, position);
     """,
+    """
+    -- Chunks of before have no parent and no language until their document is ingested again.
+    ALTER TABLE chunks ADD COLUMN parent_start INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE chunks ADD COLUMN parent_end INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE chunks ADD COLUMN language TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ingest import rows_store as rows
 from ingest.lexical import match_expression
@@ -75,26 +75,43 @@ def _alive(connection: sqlite3.Connection, number: int, ids: Sequence[int]) -> s
 def _hits(connection: sqlite3.Connection, scores: Mapping[int, float]) -> list[Hit]:
     hits: list[Hit] = []
     for batch in rows.batches(list(scores)):
-        found: Iterable[tuple[int, str, str, str, int | None, str, int, int]] = connection.execute(
-            "SELECT k.id, k.document_id, (SELECT path FROM places WHERE document_id = d.id"
-            ' ORDER BY root, path LIMIT 1), d.title, k.page, k.headings, k.start, k."end"'
-            " FROM chunks k JOIN documents d ON d.id = k.document_id"
-            f" WHERE k.id IN ({rows.marks(batch)})",
-            batch,
+        rows_found = connection.execute(
+            f"{_HITS} WHERE k.id IN ({rows.marks(batch)})", batch
         ).fetchall()
-        hits += [
-            Hit(
-                chunk_id=number,
-                document_id=document,
-                path=path or "",
-                title=title,
-                page=page,
-                headings=tuple(json.loads(headings)),
-                start=start,
-                end=end,
-                text=rows.slice_of(connection, document, start, end),
-                score=scores[number],
-            )
-            for number, document, path, title, page, headings, start, end in found
-        ]
+        hits += [_hit(connection, row, scores[row[0]]) for row in rows_found]
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))
+
+
+def _hit(connection: sqlite3.Connection, row: sqlite3.Row, score: float) -> Hit:
+    number, document, path, title, page, headings, start, end, *around = row
+    parent_start, parent_end, previous_id, next_id, language = around
+    return Hit(
+        chunk_id=number,
+        document_id=document,
+        path=path or "",
+        title=title,
+        page=page,
+        headings=tuple(json.loads(headings)),
+        start=start,
+        end=end,
+        text=rows.slice_of(connection, document, start, end),
+        score=score,
+        # A chunk that was stored without a parent is its own.
+        parent=(parent_start, parent_end) if parent_end else (start, end),
+        previous_id=previous_id,
+        next_id=next_id,
+        language=language,
+    )
+
+
+_HITS = """
+    SELECT k.id, k.document_id,
+        (SELECT path FROM places WHERE document_id = d.id ORDER BY root, path LIMIT 1),
+        d.title, k.page, k.headings, k.start, k."end", k.parent_start, k.parent_end,
+        (SELECT id FROM chunks WHERE document_id = d.id AND start < k.start
+            ORDER BY start DESC LIMIT 1),
+        (SELECT id FROM chunks WHERE document_id = d.id AND start > k.start
+            ORDER BY start LIMIT 1),
+        k.language
+    FROM chunks k JOIN documents d ON d.id = k.document_id
+"""

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 
 from ingest.documents_store import Documents
-from ingest.errors import BrokenFileError
+from ingest.errors import BrokenFileError, TooLargeError
+from ingest.faults import reach
 from ingest.folders import digest_of, list_files, read_settled
 from ingest.jobs_store import Jobs, Task, TaskState, Waiting
 from ingest.pipeline import Pipeline, Report
-from ingest.reconcile import Changes, Known, Seen, reconcile, unhashed
+from ingest.rates import Meter
+from ingest.reconcile import Changes, Known, out_of_sight, reconcile, unhashed
 from ingest.rows_store import Place
 from ingest.store import Store
 
 log = logging.getLogger(__name__)
 
 CONFIRMED = "confirmed"  # source of a sync that may delete many files
+
+_MAX_TRIES = 5  # to read a file that is being written; its source counts them
+_SETTLE_S = 0.5  # without a change of size, time or identity
+_MAX_SETTLE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Hands:
     check_model: Callable[[str], None]
     is_wanted: Callable[[str], bool]  # by file name: is it worth reading?
     max_file_bytes: int
+    meter: Meter = field(default_factory=Meter)
 
 
 def run_task(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, str]:
@@ -58,10 +66,19 @@ def settle_task(waiting: Waiting) -> None:
 
 def _upload(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, str]:
     hands.check_model(waiting.collection)
+    staged = Path(waiting.task.source)
     try:
-        data = Path(waiting.task.source).read_bytes()
+        n_bytes = staged.stat().st_size
+        if n_bytes > hands.max_file_bytes:
+            raise TooLargeError(
+                f"{waiting.task.path} has {n_bytes:,} bytes, the limit is "
+                f"{hands.max_file_bytes:,}: set QUIRE_MAX_FILE_MB higher or split the file"
+            )
+        data = staged.read_bytes()
     except FileNotFoundError as error:
         raise BrokenFileError("its staged copy is gone: send the file again") from error
+    reach("file read")
+    hands.meter.add_bytes(len(data))
     place = Place(waiting.task.path, size_bytes=len(data))
     return hands.pipeline.ingest(waiting.collection, data, place, report), ""
 
@@ -69,12 +86,36 @@ def _upload(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, 
 def _file(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, str]:
     hands.check_model(waiting.collection)
     task = waiting.task
+    path = Path(task.root) / task.path
     try:
-        data, seen = read_settled(Path(task.root) / task.path, hands.max_file_bytes)
-    except FileNotFoundError:
+        _let_settle(path, task, report)
+        data, seen = read_settled(path, hands.max_file_bytes)
+    except (FileNotFoundError, NotADirectoryError):
         return "done", ""  # gone again; the next sync says so
+    except BrokenFileError:
+        n_tries = int(task.source or 0) + 1
+        if n_tries >= _MAX_TRIES or not path.is_file():
+            raise
+        hands.jobs.postpone(waiting, str(n_tries))  # the others go first
+        return "done", ""
+    reach("file read")
+    hands.meter.add_bytes(len(data))
     place = Place(task.path, task.root, seen.mtime_ns, seen.size_bytes)
     return hands.pipeline.ingest(waiting.collection, data, place, report), ""
+
+
+def _let_settle(path: Path, task: Task, report: Report) -> None:
+    """Wait a little for a file that was being written when it had its first turn."""
+    deadline = monotonic() + (_MAX_SETTLE_S if task.source else 0)
+    before = None
+    while monotonic() < deadline:
+        report(f"waiting until {task.path} is written")
+        stat = path.stat()
+        now = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        if now == before:
+            return
+        before = now
+        sleep(_SETTLE_S)
 
 
 def _move(hands: Hands, waiting: Waiting, _report: Report) -> tuple[TaskState, str]:
@@ -85,13 +126,17 @@ def _move(hands: Hands, waiting: Waiting, _report: Report) -> tuple[TaskState, s
         return "done", ""
     new = Place(task.path, task.root, stat.st_mtime_ns, stat.st_size)
     old = Place(task.source, task.root)
-    hands.pipeline.follow(hands.documents.move_place(waiting.collection, old, new))
+    change = hands.documents.move_place(waiting.collection, old, new)
+    reach("place moved")
+    hands.pipeline.follow(change)
     return "done", ""
 
 
 def _remove(hands: Hands, waiting: Waiting, _report: Report) -> tuple[TaskState, str]:
     place = Place(waiting.task.path, waiting.task.root)
-    hands.pipeline.follow(hands.documents.remove_place(waiting.collection, place))
+    change = hands.documents.remove_place(waiting.collection, place)
+    reach("place removed")
+    hands.pipeline.follow(change)
     return "done", ""
 
 
@@ -115,24 +160,18 @@ def _sync(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, st
         one.place.path: Known(one.digest, one.place.size_bytes, one.place.mtime_ns)
         for one in hands.documents.places(waiting.collection, str(root))
     }
-    seen |= _out_of_sight(known, unreadable)
-    if _is_other_disk(hands.store, root) and known and not seen:
+    seen |= out_of_sight(known, unreadable)
+    reach("folder listed")
+    if _is_other_disk(hands.store, root) and known and not (seen.keys() & known.keys()):
         return "failed", f"{root} is empty and on another disk than before: nothing was removed"
-    digests = _digests(root, unhashed(seen, known))
+    new = [path for path in unhashed(seen, known) if seen[path].size_bytes <= hands.max_file_bytes]
+    digests = _digests(root, new)
     is_confirmed = waiting.task.source == CONFIRMED
     changes = reconcile(seen, known, digests, is_confirmed=is_confirmed)
-    hands.jobs.extend(waiting.job_id, _tasks(str(root), changes))
+    hands.jobs.extend(waiting, _tasks(str(root), changes))
+    reach("steps queued")
     hands.store.set_meta(_disk_key(root), str(root.stat().st_dev))
     return "done", _remarks(root, changes, len(known), unreadable)
-
-
-def _out_of_sight(known: dict[str, Known], unreadable: list[str]) -> dict[str, Seen]:
-    """Keep what lies where nobody could look."""
-    return {
-        path: Seen(one.size_bytes, one.mtime_ns)
-        for path, one in known.items()
-        if any(folder in (path, ".") or path.startswith(folder + "/") for folder in unreadable)
-    }
 
 
 def _is_other_disk(store: Store, root: Path) -> bool:

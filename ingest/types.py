@@ -56,6 +56,8 @@ class Chunk:
     headings: tuple[str, ...] = ()
     page: int | None = None
     n_tokens: int = 0  # of `text`, by the embedding model's tokenizer
+    parent: tuple[int, int] = (0, 0)  # span of the section around it; empty if not known
+    language: str = ""  # zh, en or other; empty if not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,10 @@ class Hit:
     text: str
     score: float
     legs: Mapping[str, int] = field(default_factory=dict)  # leg → rank from 1
+    parent: tuple[int, int] = (0, 0)  # span to widen to, contains (start, end); empty if not known
+    previous_id: int | None = None  # chunk before this one in the same document
+    next_id: int | None = None
+    language: str = ""  # zh, en or other; empty if not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,9 @@ class Job:
     errors: tuple[FileError, ...]
     created_at: str
     message: str = ""  # what is happening now
+    passages_per_s: float = 0.0  # embedded, over the last minute; while it runs
+    bytes_per_s: float = 0.0  # of the files, likewise
+    eta_s: float | None = None  # until its last file at this pace; none if not known
 
     @property
     def progress(self) -> float:

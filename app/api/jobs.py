@@ -22,4 +22,14 @@ def jobs_router(kb: KnowledgeBase) -> APIRouter:
         """Tell how far one job is."""
         return JobOut.of(kb.job(job_id))
 
+    @router.post("/{job_id}/retry", response_model=JobOut)
+    def retry(job_id: str) -> JobOut:
+        """Do once more what failed of a job."""
+        return JobOut.of(kb.retry(job_id))
+
+    @router.post("/{job_id}/cancel", response_model=JobOut)
+    def cancel(job_id: str) -> JobOut:
+        """Leave the rest of a job undone; what was stored stays."""
+        return JobOut.of(kb.cancel(job_id))
+
     return router

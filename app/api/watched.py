@@ -7,29 +7,58 @@ from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request
 
-from app.api.wire import WatchedOut, WatchIn
+from app.api.watched_wire import UnwatchedOut, WatchedListOut, WatchedOut, WatchIn
+from app.api.wire import DEFAULT, JobIdOut
 from engine.api.body import read_body
 from engine.api.bridge import quick
 from engine.api.describe import takes
 from ingest.knowledge_base import KnowledgeBase
+from ingest.roots import NotWatchedError
 
 
 def watched_router(kb: KnowledgeBase) -> APIRouter:
-    """Build the route that adds a folder."""
+    """Build the routes that list, add, confirm and end."""
     router = APIRouter(prefix="/kb/watched", tags=["documents"])
+
+    @router.get("", response_model=WatchedListOut)
+    def watched() -> WatchedListOut:
+        """List the folders that are kept indexed, and what keeps one from being so."""
+        return WatchedListOut(watched=[WatchedOut.of(one) for one in kb.watched()])
 
     @router.post("", status_code=201, response_model=WatchedOut, openapi_extra=takes(WatchIn))
     async def watch(request: Request) -> WatchedOut:
-        """Keep a folder indexed until the server ends."""
+        """Keep a folder indexed, also after a restart, until it is ended."""
         body = await read_body(request, WatchIn)
         # A folder named over the network would let anybody read this machine's files.
         if not is_local(request.client.host if request.client else ""):
             raise HTTPException(403, "folders can be watched from this machine only")
-        folder = Path(body.folder).expanduser()
-        if not folder.is_absolute() or not folder.is_dir():
-            raise HTTPException(400, f"{body.folder!r} is not an absolute path of a folder here")
-        await quick(lambda: kb.watch(folder, body.collection))
-        return WatchedOut(folder=str(folder), collection=body.collection, state="watching")
+        folder = _folder_of(body.folder)
+        if not folder.is_dir():
+            raise HTTPException(400, f"{body.folder!r} is not a folder here")
+        await quick(lambda: kb.watch(folder, body.collection, is_kept=True))
+        return WatchedOut(
+            folder=str(folder), collection=body.collection, state="watching", is_kept=True
+        )
+
+    @router.post("/confirm", status_code=202, response_model=JobIdOut, openapi_extra=takes(WatchIn))
+    async def confirm(request: Request) -> JobIdOut:
+        """Take out the documents whose files are gone, however many; for "needs confirmation"."""
+        body = await read_body(request, WatchIn)
+        folder = _folder_of(body.folder)
+        try:
+            job_id = await quick(lambda: kb.roots.confirm(folder, body.collection))
+        except NotWatchedError as error:
+            raise HTTPException(404, str(error)) from error
+        return JobIdOut(job_id=job_id)
+
+    @router.delete("", response_model=UnwatchedOut)
+    def unwatch(folder: str, collection: str = DEFAULT, forget: bool = False) -> UnwatchedOut:
+        """End a watch; the documents stay, unless `forget` says otherwise."""
+        place = _folder_of(folder)
+        try:
+            return UnwatchedOut(job_id=kb.roots.unwatch(place, collection, is_forgotten=forget))
+        except NotWatchedError as error:
+            raise HTTPException(404, str(error)) from error
 
     return router
 
@@ -40,3 +69,10 @@ def is_local(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _folder_of(text: str) -> Path:
+    folder = Path(text).expanduser() if "\0" not in text else Path()
+    if not folder.is_absolute():
+        raise HTTPException(400, f"{text!r} is not an absolute path")
+    return folder

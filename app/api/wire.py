@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.watched_wire import WatchedOut as WatchedOut
 from app.query.types import Answer, Ask, Citation, Filters, Passage, Rewritten, Sentence, Turn
 from ingest.types import Chunk, Collection, Document, Hit, Job
-
-if TYPE_CHECKING:
-    from ingest.knowledge_base import Watched
 
 DEFAULT = "default"  # the collection meant when none is named
 MAX_TOP_K = 100
@@ -353,6 +351,9 @@ class JobOut(BaseModel):
     message: str
     errors: list[FileErrorOut]
     created_at: str
+    passages_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+    eta_s: float | None = None
 
     @classmethod
     def of(cls, job: Job) -> JobOut:
@@ -395,28 +396,6 @@ class CollectionsOut(BaseModel):
     """All collections."""
 
     collections: list[CollectionOut]
-
-
-class WatchIn(BaseModel):
-    """What `POST /kb/watched` takes."""
-
-    model_config = _STRICT
-
-    folder: Name
-    collection: Name = "default"
-
-
-class WatchedOut(BaseModel):
-    """A folder that is kept indexed."""
-
-    folder: str
-    collection: str
-    state: str
-
-    @classmethod
-    def of(cls, watched: Watched) -> WatchedOut:
-        """Convert from ingestion's noun."""
-        return cls(folder=str(watched.folder), collection=watched.collection, state=watched.state)
 
 
 # -- health -----------------------------------------------------------------------------------

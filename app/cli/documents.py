@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,8 @@ import typer
 from app.cli.session import client_of, counted, note, settings_of, summary_of, warn_of
 
 if TYPE_CHECKING:
-    from app.api.wire import JobOut, StatusOut, WatchedOut
+    from app.api.watched_wire import WatchedOut
+    from app.api.wire import JobOut, StatusOut
     from app.client import Client
 
 BATCH_FILES = 64
@@ -27,6 +29,10 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files, or folders with all below them.")],
     collection: CollectionOption = "default",
     as_json: JsonOption = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that load files; a server has its own."),
+    ] = None,
 ) -> None:
     """Take documents in: files, or whole folders."""
     files = files_below(paths)
@@ -35,7 +41,7 @@ def ingest(
         raise typer.Exit(1)
     from app.cli.waiting import wait_for_jobs
 
-    with client_of() as client:
+    with _client_with(workers) as client:
         jobs = wait_for_jobs(client, _sent(client, files, collection), len(files))
     for job in jobs:
         warn_of(job)
@@ -48,18 +54,53 @@ def ingest(
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(help="A folder to keep indexed.")],
+    folder: Annotated[Path | None, typer.Argument(help="A folder to keep indexed.")] = None,
     collection: CollectionOption = "default",
+    is_list: Annotated[bool, typer.Option("--list", help="List what is watched.")] = False,
+    is_stop: Annotated[bool, typer.Option("--stop", help="End it; documents stay.")] = False,
+    is_forget: Annotated[
+        bool, typer.Option("--forget", help="End it and take its documents out.")
+    ] = False,
+    is_confirm: Annotated[
+        bool, typer.Option("--confirm", help="Take out what is gone, however much.")
+    ] = False,
 ) -> None:
     """Keep a folder indexed: what appears, changes or goes is followed."""
-    from app.api.wire import WatchedOut
+    if is_list:
+        _list_watched()
+        return
+    if folder is None:
+        note("error: name a folder, or say --list")
+        raise typer.Exit(1)
+    folder = folder.resolve()
+    if is_stop or is_forget:
+        _end_watch(folder, collection, is_forget=is_forget)
+    elif is_confirm:
+        _confirm(folder, collection)
+    else:
+        _begin_watch(folder, collection)
+
+
+def _list_watched() -> None:
+    from app.api.watched_wire import WatchedListOut
+
+    with client_of() as client:
+        found = client.get("/kb/watched", WatchedListOut).watched
+    for one in found:
+        print(_watched_line(one))
+    if not found:
+        print("nothing is watched; `quire watch FOLDER` begins")
+
+
+def _begin_watch(folder: Path, collection: str) -> None:
+    from app.api.watched_wire import WatchedOut
 
     if not folder.is_dir():
         note(f"error: {folder}: not a folder")
         raise typer.Exit(1)
     with client_of() as client:
         told = {job.id for job in _finished(client)}
-        body = {"folder": str(folder.resolve()), "collection": collection}
+        body = {"folder": str(folder), "collection": collection}
         watched = client.post("/kb/watched", body, WatchedOut)
         if not client.is_private:
             print(_until_it_ends(watched))
@@ -68,11 +109,45 @@ def watch(
         follow(client, told)
 
 
-def status(as_json: JsonOption = False) -> None:
+def _end_watch(folder: Path, collection: str, *, is_forget: bool) -> None:
+    from urllib.parse import urlencode
+
+    asked = {"folder": str(folder), "collection": collection, "forget": str(is_forget).lower()}
+    with client_of() as client:
+        client.tell("DELETE", f"/kb/watched?{urlencode(asked)}", {})
+    rest = "are taken out" if is_forget else "stay"
+    print(f"{folder} is no longer watched into {collection!r}; its documents {rest}")
+
+
+def _confirm(folder: Path, collection: str) -> None:
+    from app.api.wire import JobIdOut
+    from app.cli.waiting import wait_for_jobs
+
+    with client_of() as client:
+        body = {"folder": str(folder), "collection": collection}
+        job_id = client.post("/kb/watched/confirm", body, JobIdOut).job_id
+        jobs = wait_for_jobs(client, iter([(job_id, 0)]), 0)
+    for job in jobs:
+        warn_of(job)
+        print(f"{folder}: {job.state}, {counted(job.n_done, 'change')}")
+
+
+def status(
+    as_json: JsonOption = False,
+    retry: Annotated[
+        str, typer.Option("--retry", metavar="JOB", help="Do once more what failed of a job.")
+    ] = "",
+    cancel: Annotated[
+        str, typer.Option("--cancel", metavar="JOB", help="Leave the rest of a job undone.")
+    ] = "",
+) -> None:
     """Tell what is stored, which models are in use, what is going on."""
     from app.api.wire import JobsOut, StatusOut
     from app.client import find_server
 
+    if retry or cancel:
+        _steer(retry, cancel)
+        return
     settings = settings_of()
     if not (settings.home / "kb.sqlite3").is_file() and not find_server(settings, "knowledge"):
         text = f"no library yet in {settings.home}; `quire up` makes one, so does `quire ingest`"
@@ -86,9 +161,14 @@ def status(as_json: JsonOption = False) -> None:
         print(found.model_dump_json())
         return
     print(_describe(found, where))
-    failures = [failure for job in jobs for failure in job.errors]
-    for failure in failures[:_SHOWN_FAILURES]:
-        print(f"not indexed: {failure.path}: {failure.reason}")
+    for job in jobs:
+        if job.state == "running":
+            print(_pace_of(job))
+    failures = [(job.id, failure) for job in jobs for failure in job.errors]
+    for job_id, failure in failures[:_SHOWN_FAILURES]:
+        print(f"not indexed: {failure.path}: {failure.reason} (job {job_id})")
+    if failures:
+        print(f"to try again: quire status --retry {failures[0][0]}")
     if len(failures) > _SHOWN_FAILURES:
         print(f"and {len(failures) - _SHOWN_FAILURES} more; GET /kb/jobs lists them")
 
@@ -194,6 +274,51 @@ def _sent(client: Client, files: Sequence[Path], collection: str) -> Iterator[tu
         yield job_id, len(batch)
 
 
+@contextmanager
+def _client_with(workers: int | None) -> Iterator[Client]:
+    """Open a client; a private server gets so many loading processes."""
+    from app.client import connect
+    from app.server import stopping_cleanly
+
+    settings = settings_of({"QUIRE_WORKERS": str(workers)} if workers else None)
+    with stopping_cleanly(), connect(settings, note, "knowledge") as client:
+        if workers and not client.is_private:
+            note(f"--workers {workers} is left out: the server at {client.url} has its own number")
+        yield client
+
+
+def _steer(retry: str, cancel: str) -> None:
+    from app.api.wire import JobOut
+    from app.cli.waiting import wait_for_jobs
+
+    with client_of() as client:
+        if cancel:
+            job = client.post(f"/kb/jobs/{cancel}/cancel", {}, JobOut)
+            print(job.message or f"job {cancel} had ended before: {job.state}")
+            return
+        n_failed = len(client.job(retry).errors)
+        job_id = client.post(f"/kb/jobs/{retry}/retry", {}, JobOut).id
+        jobs = wait_for_jobs(client, iter([(job_id, n_failed)]), n_failed)
+    for job in jobs:
+        warn_of(job)
+        print(summary_of(job))
+    if any(job.errors for job in jobs):
+        raise typer.Exit(1)
+
+
+def _pace_of(job: JobOut) -> str:
+    """Tell how far a running job is, how fast it goes, and when it will have ended."""
+    parts = [f"job {job.id}: {job.n_done:,} of {counted(job.n_files, 'file')}"]
+    if job.passages_per_s:
+        parts.append(f"{job.passages_per_s:,.1f} passages/s")
+    if job.bytes_per_s:
+        parts.append(f"{job.bytes_per_s / 1024**2:,.2f} MB/s")
+    if job.eta_s is not None:
+        minutes, seconds = divmod(round(job.eta_s), 60)
+        parts.append(f"about {minutes}:{seconds:02} left")
+    return ", ".join([*parts, job.message] if job.message else parts)
+
+
 def _together(jobs: Sequence[JobOut]) -> JobOut:
     first = jobs[0]
     return first.model_copy(
@@ -215,10 +340,20 @@ def _finished(client: Client) -> list[JobOut]:
 
 
 def _until_it_ends(watched: WatchedOut) -> str:
-    text = f"the running server watches {watched.folder} into {watched.collection!r} until it ends"
-    if watched.collection != "default":
-        return f"{text}; run this again when it starts anew"
-    return f"{text}; to keep it, start the server with QUIRE_WATCH={watched.folder}"
+    return (
+        f"the running server watches {watched.folder} into {watched.collection!r}, also after a "
+        f"restart; `quire watch --stop {watched.folder} -c {watched.collection}` ends that"
+    )
+
+
+def _watched_line(one: WatchedOut) -> str:
+    notes = [one.state]
+    if one.n_held:
+        notes.append(f"{counted(one.n_held, 'file')} gone")
+    if one.is_polling:
+        notes.append("polling")
+    line = f"watching {one.folder} into {one.collection} ({', '.join(notes)})"
+    return f"{line}: {one.reason}" if one.reason else line
 
 
 def _nothing_yet(home: Path, text: str) -> StatusOut:
@@ -258,6 +393,6 @@ def _describe(found: StatusOut, where: str) -> str:
     ]
     if found.jobs.queued or found.jobs.running:
         lines.append(f"jobs: {found.jobs.running} running, {found.jobs.queued} waiting")
-    lines += [f"watching {one.folder} into {one.collection} ({one.state})" for one in found.watched]
+    lines += [_watched_line(one) for one in found.watched]
     lines += [f"note: {text}" for text in found.notices]
     return "\n".join(lines)

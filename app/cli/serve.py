@@ -160,6 +160,7 @@ def _watch_all(parts: Parts) -> None:
             parts.kb.watch(folder, DEFAULT_COLLECTION)
         else:
             tell(f"QUIRE_WATCH names {folder}, which is no folder; it is not watched")
+    parts.kb.roots.resume()
 
 
 def _welcome(settings: Settings, notices: tuple[str, ...], *, has_ui: bool) -> None:

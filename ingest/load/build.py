@@ -8,6 +8,7 @@ from ingest.errors import EmptyFileError
 from ingest.load.cjk import clean, one_line
 from ingest.types import Block, BlockKind, Loaded
 
+MAX_WARNINGS = 50  # of one document; the rest is counted
 MAX_HEADING = 300  # characters; a longer "heading" is a paragraph in heading style
 
 
@@ -66,6 +67,13 @@ class TextBuilder:
         if lines:
             self._add("table", "\n".join(lines), n_header=len(lines[0]) if has_header else 0)
 
+    def drop_blocks(self, n_kept: int) -> None:
+        """Forget the blocks behind the first ones, with the text that they stand in."""
+        end = self.blocks[n_kept - 1].end if n_kept else 0
+        del self.blocks[n_kept:]
+        self._parts = ["".join(self._parts)[:end]] if end else []
+        self._length = end
+
     def last_character(self) -> str:
         """Look at the end of the text so far."""
         return self._parts[-1][-1] if self._parts else ""
@@ -99,7 +107,10 @@ class TextBuilder:
         told = {name: one_line(value) for name, value in (metadata or {}).items() if value.strip()}
         best = one_line(title) or self.title or self._first_heading()
         text = "".join(self._parts)
-        return Loaded(text, tuple(self.blocks), best, media_type, told, tuple(self.warnings))
+        warnings = list(dict.fromkeys(self.warnings))
+        if (n_more := len(warnings) - MAX_WARNINGS) > 0:
+            warnings[MAX_WARNINGS:] = [f"{n_more} further warnings"]
+        return Loaded(text, tuple(self.blocks), best, media_type, told, tuple(warnings))
 
     def _first_heading(self) -> str:
         for block in self.blocks[:20]:

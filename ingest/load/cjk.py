@@ -33,7 +33,7 @@ def glue(before: str, after: str) -> str:
 
 def clean(text: str) -> str:
     """Drop characters that are no text."""
-    return _RUBBISH.sub("", text)
+    return text if text.isprintable() else _RUBBISH.sub("", text)
 
 
 def one_line(text: str) -> str:

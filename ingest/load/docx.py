@@ -7,14 +7,21 @@ tables, text boxes and content controls, and unstructured takes Chinese paragrap
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from typing import Protocol
 
 from ingest.errors import BrokenFileError
 from ingest.load.archive import check_office
 from ingest.load.build import TextBuilder
 from ingest.load.cjk import one_line
+from ingest.load.docx_unseen import Element, hiding_styles, strip_unseen
+from ingest.load.hidden import (
+    Hidden,
+    smuggled,
+    strip_zero_width,
+    warning_of_zero_width,
+    warnings_of,
+)
 from ingest.types import Loaded
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -31,21 +38,6 @@ _UNSEEN = frozenset(
 _BREAKS = {_W + "br": "\n", _W + "cr": "\n", _W + "tab": "\t", _W + "noBreakHyphen": "-"}
 _MAX_LEVEL = 9
 _FOOTNOTES = ("footnotes", "endnotes")
-
-
-class Element(Protocol):
-    """What is used of an lxml element."""
-
-    tag: str
-    text: str | None
-
-    def get(self, name: str) -> str | None:
-        """Read an attribute."""
-
-    def find(self, path: str) -> Element | None:
-        """Find the first element at a path."""
-
-    def __iter__(self) -> Iterator[Element]: ...
 
 
 def load(data: bytes, name: str) -> Loaded:
@@ -69,14 +61,27 @@ def load(data: bytes, name: str) -> Loaded:
     except (OpcError, KeyError, ValueError, SyntaxError, AttributeError, IndexError) as error:
         raise BrokenFileError(f"not a readable Word document: {error}") from error
     builder = TextBuilder()
+    notes = _notes(document)
+    builder.warnings += _strip_unseen([body, *notes.values()], styles)
     levels = {style_id: _level_of_style(style) for style_id, style in styles.items()}
-    _Reader(builder, levels, _notes(document)).read(body)
+    _Reader(builder, levels, notes).read(body)
     return builder.finish(
         _MEDIA_TYPE,
         title="" if title == "Word Document" else title,
         metadata={"author": "" if author == "python-docx" else author},
         nothing="the document holds no text; pictures in it are not read",
     )
+
+
+def _strip_unseen(roots: Sequence[Element], styles: Mapping[str, object]) -> list[str]:
+    elements = {style_id: getattr(style, "element", None) for style_id, style in styles.items()}
+    hiding = hiding_styles(elements)
+    hidden = [one for root in roots for one in strip_unseen(root, hiding)]
+    shown = "".join(node.text or "" for root in roots for node in root.iter(_W + "t"))
+    if spelled := smuggled(shown):
+        hidden.append(Hidden("tag characters", spelled))
+    _, n_invisible = strip_zero_width(shown)
+    return warnings_of(hidden) + ([warning_of_zero_width(n_invisible)] if n_invisible else [])
 
 
 def _level_of_style(style: object) -> int:

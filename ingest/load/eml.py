@@ -10,7 +10,7 @@ import email.policy
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage, Message
 
-from ingest.errors import BrokenFileError, EncryptedFileError, FileRefusedError
+from ingest.errors import BrokenFileError, EmptyFileError, EncryptedFileError, FileRefusedError
 from ingest.load import html
 from ingest.load.build import TextBuilder
 from ingest.load.cjk import clean, one_line
@@ -21,9 +21,10 @@ from ingest.types import Loaded
 MAX_ATTACHMENTS = 50
 _HEADERS = ("From", "To", "Cc", "Date")
 _QUOTED_PRINTABLE_TROUBLE = (LookupError, ValueError, AttributeError, TypeError, IndexError)
+LoadAttachment = Callable[[bytes, str], Loaded]
 
 
-def load(data: bytes, name: str, load_attachment: Callable[[bytes, str], Loaded]) -> Loaded:
+def load(data: bytes, name: str, load_attachment: LoadAttachment) -> Loaded:
     """Load a mail.
 
     Args:
@@ -33,19 +34,35 @@ def load(data: bytes, name: str, load_attachment: Callable[[bytes, str], Loaded]
         BrokenFileError: not a mail.
         EncryptedFileError: the body is encrypted.
     """
+    builder = TextBuilder()
+    told = feed(builder, data, load_attachment)
+    subject = told.pop("subject", "")
+    return builder.finish(
+        "message/rfc822", title=subject, metadata=told, nothing="the mail holds no text"
+    )
+
+
+def feed(builder: TextBuilder, data: bytes, load_attachment: LoadAttachment) -> dict[str, str]:
+    """Add a mail as a section to a builder and give back what its headers tell, names in small.
+
+    Raises:
+        BrokenFileError: not a mail.
+        EncryptedFileError: the body is encrypted.
+    """
     message = email.message_from_bytes(data.lstrip(), policy=email.policy.default)
     if not message.keys():
         raise BrokenFileError("not a mail: it does not start with header lines such as From:")
     if message.get_content_type() in ("multipart/encrypted", "application/pkcs7-mime"):
         raise EncryptedFileError("the mail is encrypted; save it decrypted")
-    builder = TextBuilder()
+    n_before = len(builder.blocks)
     subject = _header(message, "Subject") or _header(message, "Snapshot-Content-Location")
     builder.heading(subject or "(no subject)", 1)
     told = {key: value for key in _HEADERS if (value := _header(message, key))}
-    n_headings = len(builder.blocks)
-    builder.paragraph("\n".join(f"{key}: {value}" for key, value in told.items()))
-    n_headings = len(builder.blocks)
     bodies, attachments = _parts(message)
+    named = ", ".join(_name(part) for part in attachments[:MAX_ATTACHMENTS])
+    shown = told | ({"Attachments": named} if named else {})
+    builder.paragraph("\n".join(f"{key}: {value}" for key, value in shown.items()))
+    n_headings = len(builder.blocks)
     _read_bodies(builder, bodies)
     for part in attachments[:MAX_ATTACHMENTS]:
         _read_attachment(builder, part, load_attachment)
@@ -54,11 +71,8 @@ def load(data: bytes, name: str, load_attachment: Callable[[bytes, str], Loaded]
             f"{len(attachments) - MAX_ATTACHMENTS} further attachments not read"
         )
     if len(builder.blocks) == n_headings and not subject:
-        builder.blocks.clear()
-    metadata = {key.casefold(): value for key, value in told.items()}
-    return builder.finish(
-        "message/rfc822", title=subject, metadata=metadata, nothing="the mail holds no text"
-    )
+        builder.drop_blocks(n_before)
+    return {"subject": subject} | {key.casefold(): value for key, value in told.items()}
 
 
 def _header(message: Message, name: str) -> str:
@@ -140,19 +154,26 @@ def _read_bodies(builder: TextBuilder, bodies: list[Message]) -> None:
             builder.paragraph(text[start:end])
 
 
-def _read_attachment(
-    builder: TextBuilder, part: Message, load_attachment: Callable[[bytes, str], Loaded]
-) -> None:
+def _name(part: Message) -> str:
     try:
-        name = one_line(_recoded(part.get_filename() or "")) or "message.eml"
+        return one_line(_recoded(part.get_filename() or "")) or "message.eml"
     except _QUOTED_PRINTABLE_TROUBLE:
-        name = "attachment"
+        return "attachment"
+
+
+def _read_attachment(builder: TextBuilder, part: Message, load_attachment: LoadAttachment) -> None:
+    name = _name(part)
     inner = part.get_payload(0) if part.get_content_type() == "message/rfc822" else None
     data = inner.as_bytes() if isinstance(inner, Message) else _payload(part)
-    if part.get_content_maintype() in ("image", "audio", "video", "font"):
-        return
+    kind, is_attached = part.get_content_maintype(), part.get_content_disposition() == "attachment"
+    if kind in ("audio", "video", "font") or (kind == "image" and not is_attached):
+        return  # logos and the like; their names stand among the headers
     try:
         loaded = load_attachment(data, name)
+    except EmptyFileError:
+        if kind != "image":  # a photograph says nothing, which is no fault
+            builder.warnings.append(f"attachment {name!r} holds no text")
+        return
     except FileRefusedError as error:
         builder.warnings.append(f"attachment {name!r} not read: {error}")
         return

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ingest.errors import BrokenFileError
 from ingest.load.build import TextBuilder
 from ingest.load.cjk import clean, one_line
 from ingest.load.decode import decode
+from ingest.load.hidden import strip_zero_width, warning_of_zero_width, warnings_of
+from ingest.load.html_unseen import strip_unseen
 from ingest.types import Loaded
 
 MAX_DEPTH = 3000  # open elements; lexbor takes minutes for 200,000 of them
@@ -17,17 +22,20 @@ MAX_CELL = 4000  # characters; a "table" with longer cells lays out a page
 
 _NEVER = "script, style, template, noscript, svg, math annotation, iframe, object, rp, rt, head"
 _FURNITURE = (
-    "nav, footer, aside, dialog, button, select, textarea, input, [hidden], [role=navigation],"
+    "nav, footer, aside, dialog, button, select, textarea, input, [role=navigation],"
     " [role=contentinfo], [role=search], [role=complementary], [role=menu], [role=menubar]"
 )
-_INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
-# Elements that nest for real. p, li, td, tr close one another and may stay open without harm.
-_NESTING = re.compile(
-    r"<(/?)(?:div|span|section|article|main|ul|ol|dl|table|blockquote|font|b|i|u|em|strong|a|center"
-    r"|form|details|fieldset|figure|sub|sup|small|big|code|tt|ins|del|q|cite|label)\b[^>]{0,400}>",
-    re.IGNORECASE,
+# Elements that nest for real, by their first three characters. p, li, td, tr close one another and
+# may stay open without harm.
+_NESTING = (
+    "div spa sec art mai ul  ol  dl  tab blo fon b   i   u   em  str a   cen for det fie fig "
+    "sub sup sma big cod tt  ins del q   cit lab"
+)
+_INLINE = (  # what they mean is nothing that is kept
+    "b i u em strong span a font small big cite ins sub sup code kbd samp var abbr time mark tt s"
+    " strike bdi dfn label wbr"
 )
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _BLOCKS = frozenset(
@@ -90,13 +98,20 @@ def feed(builder: TextBuilder, html: str) -> dict[str, str]:
     Raises:
         BrokenFileError: nested deeper than any page is.
     """
-    _check_depth(html)
-    tree = LexborHTMLParser(html)
+    shown, n_invisible = strip_zero_width(html)
+    encoded = shown.encode("utf-8", "replace")
+    codes, is_end = _tag_codes(encoded)
+    _check_depth(codes, is_end)
+    tree = LexborHTMLParser(encoded)
     metadata = _head(tree)
     body = tree.body
     if body is None:
         return metadata
+    builder.warnings += warnings_of(strip_unseen(tree, html))
+    if n_invisible:
+        builder.warnings.append(warning_of_zero_width(n_invisible))
     tree.strip_tags([tag.strip() for tag in _NEVER.split(",")])
+    _unwrap_inline(tree, codes)
     n_before = len(builder.blocks)
     _Reader(builder, is_trimming=True).read(body)
     if len(builder.blocks) == n_before:  # a page that is all "furniture" is better than none
@@ -104,12 +119,43 @@ def feed(builder: TextBuilder, html: str) -> dict[str, str]:
     return metadata
 
 
-def _check_depth(html: str) -> None:
-    depth = 0
-    for tag in _NESTING.finditer(html):
-        depth = max(0, depth - 1) if tag.group(1) else depth + 1
-        if depth > MAX_DEPTH:
-            raise BrokenFileError(f"elements are nested deeper than {MAX_DEPTH}: not a page")
+def _unwrap_inline(tree: LexborHTMLParser, codes: NDArray[np.int32]) -> None:
+    """Make one text of what emphasis and links cut up: most nodes of a page are gone then."""
+    is_there = np.isin(_codes(" ".join(f"{tag:<3.3}" for tag in _INLINE.split())), codes)
+    tags = [tag for tag, found in zip(_INLINE.split(), is_there, strict=True) if found]
+    if tags:
+        tree.unwrap_tags(tags)
+        tree.merge_text_nodes()
+
+
+def _tag_codes(encoded: bytes) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Find the tags of a page: the first three letters of each, whether it is an end tag."""
+    octets = np.frombuffer(encoded + b"    ", dtype=np.uint8)
+    opened = np.flatnonzero(octets[:-4] == ord("<"))
+    is_end = octets[opened + 1] == ord("/")
+    first = opened + 1 + is_end
+    codes = np.zeros(len(opened), dtype=np.int32)
+    is_over = np.zeros(len(opened), dtype=np.bool_)
+    for at in range(3):
+        letters = octets[first + at]
+        is_over |= (letters <= ord(" ")) | (letters == ord(">")) | (letters == ord("/"))
+        codes = (codes << 8) + np.where(is_over, ord(" "), letters | 0x20)
+    return codes, is_end
+
+
+def _check_depth(codes: NDArray[np.int32], is_end: NDArray[np.bool_]) -> None:
+    steps = np.where(is_end, -1, 1)[np.isin(codes, _codes(_NESTING))]
+    depths = np.cumsum(steps)
+    if not len(depths):
+        return
+    floor = np.minimum.accumulate(np.minimum(depths, 0))  # more ends than starts count as none
+    if int((depths - floor).max()) > MAX_DEPTH:
+        raise BrokenFileError(f"elements are nested deeper than {MAX_DEPTH}: not a page")
+
+
+def _codes(names: str) -> list[int]:
+    letters = names.encode("ascii")
+    return [int.from_bytes(letters[at : at + 3], "big") for at in range(0, len(letters), 4)]
 
 
 def _head(tree: LexborHTMLParser) -> dict[str, str]:
@@ -142,9 +188,6 @@ class _Reader:
         """Read everything below a node."""
         if self.is_trimming:
             self.skipped = {found.mem_id for found in root.css(_FURNITURE)}
-            for found in root.css("[style]"):
-                if _INVISIBLE.search(found.attributes.get("style") or ""):
-                    self.skipped.add(found.mem_id)
         node: LexborNode | None = root
         while node is not None:
             child = node.child if self.enter(node) else None
@@ -305,25 +348,31 @@ class _Grid:
 
     def place(self, cells: list[LexborNode], texts: list[str]) -> list[str]:
         """Write one row: covered and spanned places stay empty, nothing is repeated."""
+        told = [cell.attributes for cell in cells]
+        if not self.taken and not any(told):
+            return texts  # as most rows are
         row: list[str] = []
         covered, self.taken = self.taken, {at: n - 1 for at, n in self.taken.items() if n > 1}
-        for cell, text in zip(cells, texts, strict=True):
+        for attributes, text in zip(told, texts, strict=True):
             while len(row) in covered:
                 row.append("")
-            n_columns, n_rows = _span(cell, "colspan"), _span(cell, "rowspan")
+            n_columns, n_rows = _span(attributes, "colspan"), _span(attributes, "rowspan")
             if n_rows > 1:
                 self.taken |= {len(row) + at: n_rows - 1 for at in range(n_columns)}
             row += [text] + [""] * (n_columns - 1)
         return row
 
 
-def _span(cell: LexborNode, name: str) -> int:
-    value = (cell.attributes.get(name) or "1").strip()
+def _span(attributes: Mapping[str, str | None], name: str) -> int:
+    value = (attributes.get(name) or "1").strip()
     return min(max(int(value), 1), 100) if value.isascii() and value.isdigit() else 1
 
 
 def inline_text(root: LexborNode) -> str:
     """Read everything below a node as one line."""
+    only = root.child
+    if only is not None and only.next is None and only.tag == "-text":
+        return one_line(only.text_content or "")
     parts: list[str] = []
     for node in root.traverse(include_text=True):
         if node.tag == "-text":

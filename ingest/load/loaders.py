@@ -7,13 +7,18 @@ from functools import partial
 
 from ingest.errors import EmptyFileError, UnsupportedFileError
 from ingest.load import (
+    code,
+    data,
     delimited,
     docx,
     eml,
     epub,
     html,
+    images,
     markdown,
+    mbox,
     notebook,
+    office,
     pdf,
     pptx,
     subtitles,
@@ -21,16 +26,15 @@ from ingest.load import (
     unstructured_offline,
     xlsx,
 )
-from ingest.load.sniff import BINARY_SUFFIXES, TEXT_KINDS, kind_of
+from ingest.load.sniff import SUFFIXES, kind_of
 from ingest.types import Loaded
 
-LOADER_VERSION = 1  # raised when any loader's output changes: stored texts are then made anew
-SUFFIXES = (
-    frozenset(f".{suffix}" for suffix in (*TEXT_KINDS, *BINARY_SUFFIXES)) | text.CODE_SUFFIXES
-)
+LOADER_VERSION = 2  # raised when any loader's output changes: stored texts are then made anew
 MAX_MAILS = 3  # mails attached to mails attached to mails
 
 Loader = Callable[[bytes, str], Loaded]
+
+__all__ = ["LOADERS", "LOADER_VERSION", "MAIL_LOADERS", "MAX_MAILS", "SUFFIXES", "load"]
 
 LOADERS: dict[str, Loader] = {
     "text": text.load,
@@ -48,10 +52,21 @@ LOADERS: dict[str, Loader] = {
     "rtf": partial(unstructured_offline.load, kind="rtf"),
     "rst": partial(unstructured_offline.load, kind="rst"),
     "org": partial(unstructured_offline.load, kind="org"),
+    "image": images.load,
+    "code": code.load,
+    **{kind: partial(data.load, kind=kind) for kind in data.MEDIA_TYPES},
+    "doc": partial(office.load, kind="doc"),
+    "ppt": partial(office.load, kind="ppt"),
+    "xls": partial(office.load, kind="xls"),
+}
+# Loaders that hand attachments back to be loaded.
+MAIL_LOADERS: dict[str, Callable[[bytes, str, Loader], Loaded]] = {
+    "eml": eml.load,
+    "mbox": mbox.load,
 }
 
 
-def load(data: bytes, name: str) -> Loaded:
+def load(content: bytes, name: str) -> Loaded:
     """Load a file by what it is: magic bytes first, then the suffix of its name.
 
     Raises:
@@ -61,15 +76,20 @@ def load(data: bytes, name: str) -> Loaded:
         BrokenFileError: damaged, cut off or not what its name says.
         TooLargeError: over a limit, or it would unpack to more than a document ever does.
     """
-    return _load(data, name, depth=0)
+    return _load(content, name, depth=0)
 
 
-def _load(data: bytes, name: str, depth: int) -> Loaded:
-    if not data:
+def _load(content: bytes, name: str, depth: int) -> Loaded:
+    if not content:
         raise EmptyFileError("the file has no bytes")
-    kind = kind_of(data, name, text.CODE_SUFFIXES)
-    if kind != "eml":
-        return LOADERS[kind](data, name)
-    if depth >= MAX_MAILS:
-        raise UnsupportedFileError(f"mails within mails are read {MAX_MAILS} deep")
-    return eml.load(data, name, lambda inner, inner_name: _load(inner, inner_name, depth + 1))
+    kind = kind_of(content, name)
+    if kind in MAIL_LOADERS:
+        if depth >= MAX_MAILS:
+            raise UnsupportedFileError(f"mails within mails are read {MAX_MAILS} deep")
+        return MAIL_LOADERS[kind](
+            content, name, lambda inner, inner_name: _load(inner, inner_name, depth + 1)
+        )
+    loaded = LOADERS[kind](content, name)
+    if not loaded.text.strip():
+        raise EmptyFileError(f"its loader ({kind}) found no text in {len(content):,} bytes")
+    return loaded

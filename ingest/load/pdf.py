@@ -1,4 +1,4 @@
-"""Bytes of a PDF in, its text in reading order out; the only file that touches pdfium.
+"""Bytes of a PDF in, its text in reading order out, scanned pages by OCR; touches pdfium.
 
 pypdfium2 is the fastest of the free libraries here (about 900 pages a second for bare text) and
 gives every character its place, from which columns, paragraphs and tables are rebuilt.
@@ -6,70 +6,75 @@ gives every character its place, from which columns, paragraphs and tables are r
 
 from __future__ import annotations
 
-import ctypes
 import threading
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pypdfium2
 import pypdfium2.raw as raw
 
 from ingest.errors import BrokenFileError, EmptyFileError, EncryptedFileError
+from ingest.load import ocr, pdf_page
 from ingest.load.build import TextBuilder
-from ingest.load.pdf_layout import Glyph, lines, segments
+from ingest.load.hidden import Hidden, warning_of_zero_width, warnings_of
+from ingest.load.pdf_labels import ranges_of
+from ingest.load.pdf_layout import lines, segments
 from ingest.load.pdf_text import Page, write
 from ingest.types import Loaded
 
 _PDFIUM = threading.Lock()  # pdfium is not thread-safe, not even for two documents
-_MAX_GLYPHS = 200_000  # of one page; a full page of small print has 20,000
 _MEDIA_TYPE = "application/pdf"
+_BLANK_DPI = 72  # is anything drawn on a page? a small picture tells
+_LOCKS = (  # what a handler of rights is called in the file → whose it is
+    (b"EBX_HANDLER", "Adobe Digital Editions"),
+    (b"Adobe.APS", "Adobe LiveCycle"),
+    (b"Adobe.PubSec", "a certificate"),
+    (b"MicrosoftIRM", "Microsoft Information Protection"),
+    (b"FOPN_", "FileOpen"),
+)
 
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top; y upwards
+@dataclass(slots=True)
+class _Read:
+    """What was found so far; page numbers count from 1."""
+
+    n_pages: int = 0
+    pages: list[Page] = field(default_factory=list)
+    scans: list[int] = field(default_factory=list)  # something is drawn, but no usable text
+    empty: list[int] = field(default_factory=list)
+    broken: list[int] = field(default_factory=list)
+    recognised: list[int] = field(default_factory=list)  # read by OCR
+    silent: list[int] = field(default_factory=list)  # OCR ran and found nothing
+    failed: list[str] = field(default_factory=list)  # OCR did not run: why, by page
+    hidden: list[Hidden] = field(default_factory=list)
+    n_zero_width: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """How a page is turned when shown."""
-
-    rotation: int  # degrees clockwise
-    width: float  # as shown
-    height: float
-
-    def turn(self, x: float, y: float) -> tuple[float, float]:
-        """Bring a point of the page to where it is shown, y downwards."""
-        if self.rotation == 90:
-            return y, x
-        if self.rotation == 180:
-            return self.width - x, y
-        if self.rotation == 270:
-            return self.width - y, self.height - x
-        return x, self.height - y
-
-
-def load(data: bytes, name: str) -> Loaded:
-    """Load a PDF.
+def load(data: bytes, name: str, *, find_ocr: ocr.FindOcr = ocr.find) -> Loaded:
+    """Load a PDF; pages without usable text are read from their picture.
 
     Raises:
-        EncryptedFileError: it does not open without a password.
-        EmptyFileError: no page holds text; most likely it was scanned.
+        EncryptedFileError: it does not open without a password, or is under a lock of rights.
+        EmptyFileError: no page holds text, nor could any be recognised.
         BrokenFileError: damaged or cut off.
     """
-    with _PDFIUM, _opened(data) as document:
-        metadata = document.get_metadata_dict(skip_empty=True)
-        pages, blank, broken = _read_pages(document)
-    n_pages = len(pages) + len(blank) + len(broken)
-    if not pages:
-        raise EmptyFileError(_no_text(n_pages, broken))
+    with _opened(data) as document:
+        with _PDFIUM:
+            metadata = document.get_metadata_dict(skip_empty=True)
+            labels = _labels(document)
+        read = _read_pages(document)
+        reader = find_ocr() if read.scans else None
+        if reader is not None:
+            _recognise(document, read, reader)
+    if not any(page.lines or page.paragraphs for page in read.pages):
+        raise EmptyFileError(_no_text(read, reader))
     builder = TextBuilder()
-    if blank:
-        builder.warnings.append(f"no text on {_named(blank)} of {n_pages}: empty or scanned")
-    if broken:
-        builder.warnings.append(f"damaged, not read: {_named(broken)} of {n_pages}")
-    write(builder, pages)
-    told = {"pages": str(n_pages)}
+    builder.warnings += _warnings(read, reader)
+    write(builder, sorted(read.pages, key=lambda page: page.number))
+    told = {"pages": str(read.n_pages), "page_labels": labels}
+    if read.recognised:
+        told["ocr_pages"] = _ranges(read.recognised)
     for key in ("Author", "Subject", "Keywords"):
         if not _is_placeholder(metadata.get(key, "")):
             told[key.casefold()] = metadata[key]
@@ -90,129 +95,142 @@ def _is_placeholder(value: str) -> bool:
 @contextmanager
 def _opened(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
     try:
-        document = pypdfium2.PdfDocument(data)
-        len(document)
+        with _PDFIUM:
+            document = pypdfium2.PdfDocument(data)
+            len(document)
     except pypdfium2.PdfiumError as error:
+        locked = next((who for mark, who in _LOCKS if mark in data), "")
+        if locked or error.err_code == raw.FPDF_ERR_SECURITY:
+            raise EncryptedFileError(
+                f"the PDF is under digital rights management ({locked or 'of an unknown kind'}) "
+                "and opens only in its own reader; add a copy without it"
+            ) from error
         if error.err_code == raw.FPDF_ERR_PASSWORD:
             raise EncryptedFileError("the PDF needs a password; save it without one") from error
-        if error.err_code == raw.FPDF_ERR_SECURITY:
-            raise EncryptedFileError("the PDF is encrypted in a way that cannot be read") from error
         raise BrokenFileError(f"damaged or cut off: {error}") from error
     try:
         yield document
     finally:
-        document.close()
+        with _PDFIUM:
+            document.close()
 
 
-def _read_pages(document: pypdfium2.PdfDocument) -> tuple[list[Page], list[int], list[int]]:
-    """Read all pages; page numbers without text and of damaged pages come beside."""
-    pages: list[Page] = []
-    blank: list[int] = []
-    broken: list[int] = []
-    for number in range(1, len(document) + 1):
+def _labels(document: pypdfium2.PdfDocument) -> str:
+    """Read what the pages call themselves, as ranges; nothing if they are just numbered."""
+    n_pages = len(document)
+    if not n_pages or not (document.get_page_label(0) or document.get_page_label(n_pages - 1)):
+        return ""
+    return ranges_of([document.get_page_label(index) for index in range(n_pages)])
+
+
+def _read_pages(document: pypdfium2.PdfDocument) -> _Read:
+    with _PDFIUM:
+        read = _Read(len(document))
+    for number in range(1, read.n_pages + 1):
         try:
-            page = _read_page(document, number)
+            with _PDFIUM:
+                _read_page(document, number, read)
         except pypdfium2.PdfiumError:
-            broken.append(number)
-            continue
-        if page.lines:
-            pages.append(page)
-        else:
-            blank.append(number)
-    return pages, blank, broken
+            read.broken.append(number)
+    return read
 
 
-def _read_page(document: pypdfium2.PdfDocument, number: int) -> Page:
+def _read_page(document: pypdfium2.PdfDocument, number: int, read: _Read) -> None:
     page = document[number - 1]
     try:
-        width, height = page.get_size()  # as shown, so after rotation
-        shown = Shown(page.get_rotation(), width, height)
-        text = page.get_textpage()
-        try:
-            glyphs = list(_glyphs(text, shown))
-        finally:
-            text.close()
+        found = pdf_page.read_page(page, number)
+        if not found.words and pdf_page.render(page, _BLANK_DPI).is_blank():
+            read.empty.append(number)
+        elif found.is_scan:
+            read.scans.append(number)
     finally:
         page.close()
-    if _is_garbled(glyphs):
-        return Page(number, height, ())
-    return Page(number, height, tuple(lines(segments(glyphs))))
+    read.hidden += found.hidden
+    read.n_zero_width += found.n_zero_width
+    if found.words:
+        read.pages.append(Page(number, found.height, tuple(lines(segments(found.words)))))
 
 
-def _glyphs(text: pypdfium2.PdfTextPage, shown: Shown) -> Iterator[Glyph]:
-    """Read characters in the file's order, in page coordinates; `bottom` is the base line.
-
-    Base lines and sizes place a line; the ink of its letters would not ("a" is lower than "b").
-    """
-    left, right, bottom, top, x, y = (ctypes.c_double() for _ in range(6))
-    seen: set[tuple[str, int, int]] = set()
-    high = 0
-    for at in range(min(text.count_chars(), _MAX_GLYPHS)):
-        code = raw.FPDFText_GetUnicode(text, at)
-        if 0xD800 <= code < 0xDC00:  # first half of a character outside the base plane
-            high = code
+def _recognise(document: pypdfium2.PdfDocument, read: _Read, reader: ocr.Ocr) -> None:
+    """Read pictures of pages; pdfium is free for others while tesseract looks at one."""
+    written = {page.number: page for page in read.pages}
+    for number in read.scans:
+        try:
+            with _PDFIUM:
+                picture = _picture(document, number)
+            found = tuple(reader.recognise(picture))
+        except ocr.OcrError as error:
+            read.failed.append(f"page {number}: {error}")
             continue
-        if 0xDC00 <= code < 0xE000:
-            code = 0x10000 + ((high - 0xD800) << 10) + (code - 0xDC00) if high else 0xFFFD
-        high = 0
-        character = _character(code)
-        if not character:
+        except pypdfium2.PdfiumError:
+            read.broken.append(number)
             continue
-        raw.FPDFText_GetCharBox(text, at, left, right, bottom, top)
-        raw.FPDFText_GetCharOrigin(text, at, x, y)
-        size = raw.FPDFText_GetFontSize(text, at)
-        if size < 1.5:  # a font of size 1, scaled by a matrix
-            size = max(top.value - bottom.value, right.value - left.value, 1.5)
-        place = (character, round(left.value * 2), round(bottom.value * 2))
-        if not character.isspace():
-            if place in seen and left.value != right.value:
-                continue  # printed twice, a hair apart: how some writers make bold
-            seen.add(place)
-        box = (left.value, bottom.value, right.value, top.value)
-        yield _placed(character, box, (x.value, y.value), size, shown)
+        stamp = written.get(number)
+        n_stamp = sum(len(line.text) for line in stamp.lines) if stamp else 0
+        if sum(map(len, found)) > n_stamp:
+            written[number] = Page(number, float(picture.height), (), found)
+            read.recognised.append(number)
+        elif not stamp:
+            read.silent.append(number)
+    read.pages = list(written.values())
 
 
-def _character(code: int) -> str:
-    if code in (0x0A, 0x0D):
-        return chr(code)
-    if code in (0x02, 0xFFFE):  # how pdfium marks a hyphen at a line's end
-        return "-"
-    if code < 0x20 or 0x7F <= code < 0xA0 or code > 0x10FFFF or code in (0xAD, 0xFEFF, 0x200B):
-        return " " if code == 0x09 else ""
-    character = chr(code)
-    # Ligatures, and radicals that some fonts give in place of the ideographs they look like.
-    if 0xFB00 <= code <= 0xFB06 or 0x2E80 <= code <= 0x2FDF:
-        return unicodedata.normalize("NFKC", character)
-    return character
+def _picture(document: pypdfium2.PdfDocument, number: int) -> ocr.Picture:
+    page = document[number - 1]
+    try:
+        return pdf_page.render(page)
+    finally:
+        page.close()
 
 
-def _placed(
-    character: str, box: Box, origin: tuple[float, float], size: float, shown: Shown
-) -> Glyph:
-    """Bring a character into the coordinates of the page as shown, y downwards."""
-    ends = (shown.turn(box[0], box[1]), shown.turn(box[2], box[3]))
-    base = shown.turn(*origin)[1]
-    left, right = sorted((ends[0][0], ends[1][0]))
-    return Glyph(character, left, base - 0.75 * size, right, base, size)
-
-
-def _is_garbled(glyphs: list[Glyph]) -> bool:
-    """Tell whether a font without character codes left nothing but private or unknown ones."""
-    inked = [glyph.text for glyph in glyphs if not glyph.text.isspace()]
-    n_bad = sum("\ue000" <= text[0] <= "\uf8ff" or text == "\ufffd" for text in inked)
-    return len(inked) > 20 and n_bad > 0.6 * len(inked)
+def _warnings(read: _Read, reader: ocr.Ocr | None) -> list[str]:
+    told = []
+    of = f"of {read.n_pages}"
+    if read.scans and reader is None:
+        told.append(f"scanned, not read: {_named(read.scans)} {of}; to read them {ocr.INSTALL}")
+    if read.recognised and reader is not None:
+        told.append(reader.warning(f"{_named(read.recognised)} {of}"))
+    if read.silent:
+        told.append(f"no text on {_named(read.silent)} {of}: OCR found none")
+    if read.empty:
+        told.append(f"no text on {_named(read.empty)} {of}: empty")
+    if read.broken:
+        told.append(f"damaged, not read: {_named(read.broken)} {of}")
+    told += [f"OCR failed on {failure}" for failure in read.failed[:5]]
+    if len(read.failed) > 5:
+        told.append(f"OCR failed on {len(read.failed) - 5} more pages")
+    if read.n_zero_width:
+        told.append(warning_of_zero_width(read.n_zero_width))
+    return told + warnings_of(read.hidden)
 
 
 def _named(numbers: list[int]) -> str:
-    shown = ", ".join(str(number) for number in numbers[:20])
-    more = f" and {len(numbers) - 20} more" if len(numbers) > 20 else ""
-    return f"page{'s' if len(numbers) > 1 else ''} {shown}{more}"
+    return f"page{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}"
 
 
-def _no_text(n_pages: int, broken: list[int]) -> str:
-    if broken:
-        return f"none of {n_pages} pages holds text; damaged: {_named(broken)}"
-    return (
-        f"none of {n_pages} pages holds text: it looks scanned; recognise its text first "
-        "(e.g. `ocrmypdf`), then add the result"
-    )
+def _ranges(numbers: list[int]) -> str:
+    """Write numbers as ranges: 1, 3-7 …; of a long row the first."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs[:20])
+    more = sum(b - a + 1 for a, b in runs[20:])
+    return f"{shown} and {more} more" if more else shown
+
+
+def _no_text(read: _Read, reader: ocr.Ocr | None) -> str:
+    told = f"none of {read.n_pages} pages holds text"
+    if read.broken:
+        return f"{told}; damaged: {_named(read.broken)}"
+    if read.failed:
+        return f"{told}; OCR failed on {read.failed[0]}"
+    if read.scans and reader is None:
+        return f"{told}: it looks scanned; {ocr.INSTALL}"
+    if read.hidden:
+        return f"{told} that a reader sees; {warnings_of(read.hidden)[0]}"
+    if read.scans:
+        return f"{told}: it looks scanned, but OCR found none either"
+    return f"{told}: they are empty"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.load.build import TextBuilder
 from ingest.load.cjk import glue, is_wide, one_line
@@ -34,18 +34,17 @@ _EDGE = 3  # lines at the top and bottom of a page that may be furniture
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page's lines in reading order."""
+    """One page's lines in reading order, or its paragraphs if it was read from a picture."""
 
     number: int
     height: float
     lines: tuple[Line, ...]
+    paragraphs: tuple[str, ...] = ()
 
 
 def write(builder: TextBuilder, pages: Sequence[Page]) -> None:
     """Write all pages into the builder."""
-    pages = [
-        Page(page.number, page.height, tuple(kept)) for page, kept in _without_furniture(pages)
-    ]
+    pages = [replace(page, lines=tuple(kept)) for page, kept in _without_furniture(pages)]
     style = _Style.of(pages)
     is_open = False  # does the last paragraph of the page before go on?
     for page in pages:
@@ -118,6 +117,9 @@ def _rounded(size: float) -> float:
 
 def _write_page(builder: TextBuilder, page: Page, style: _Style, *, goes_on: bool) -> bool:
     """Write one page; say whether its last paragraph ends open."""
+    for paragraph in page.paragraphs:
+        builder.paragraph(paragraph)
+        goes_on = False
     groups = _groups(page.lines, style)
     for number, group in enumerate(groups):
         first = group[0]
@@ -162,7 +164,7 @@ def _belongs(group: Sequence[Line], line: Line, style: _Style) -> bool:
     last = group[-1]
     if len(last.cells) > 1 or len(line.cells) > 1:
         return len(last.cells) == len(line.cells) and line.top > last.top and _gap(last, line) < 2.0
-    if abs(last.size - line.size) > 0.08 * max(last.size, line.size):
+    if abs(last.size - line.size) > 0.105 * max(last.size, line.size):
         return False
     if line.column != last.column or line.top < last.top:  # the next column, or back up
         return _flows_over(group, line, style)

@@ -1,4 +1,4 @@
-"""Bytes of a plain text or source file in, exactly its text with paragraphs found out; pure."""
+"""Bytes of a plain text in, exactly its text with paragraphs found out; pure."""
 
 from __future__ import annotations
 
@@ -18,31 +18,6 @@ _CHAPTER = re.compile(
 )
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9 ,&'’:/()-]{3,78}[A-Z0-9)]")
 _LONG_LINE = 120  # characters; such lines are paragraphs themselves
-CODE_SUFFIXES = frozenset(
-    [
-        ".py",
-        ".js",
-        ".ts",
-        ".jsx",
-        ".tsx",
-        ".java",
-        ".c",
-        ".h",
-        ".cpp",
-        ".hpp",
-        ".cs",
-        ".go",
-        ".rs",
-        ".rb",
-        ".php",
-        ".sh",
-        ".sql",
-        ".r",
-        ".lua",
-        ".css",
-    ]
-    + [".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".xml", ".tex", ".bib"]
-)
 
 
 def load(data: bytes, name: str) -> Loaded:
@@ -55,12 +30,7 @@ def load(data: bytes, name: str) -> Loaded:
     text = decode(data)
     if not text or text.isspace():
         raise EmptyFileError("the file holds no text, only blanks")
-    suffix = "." + name.rpartition(".")[2].casefold()
-    if suffix in CODE_SUFFIXES:
-        blocks = [Block(start, end, "code") for start, end in paragraphs(text)]
-    else:
-        blocks = list(_with_chapters(text))
-    return Loaded(text, tuple(blocks), "", "text/plain")
+    return Loaded(text, tuple(_with_chapters(text)), "", "text/plain")
 
 
 def paragraphs(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:

@@ -191,13 +191,20 @@ def test_a_server_is_used_named_and_ends_cleanly(env, serving, tmp_path):
     same_port = quire(env, "serve", QUIRE_HOME=str(tmp_path))
     same_home = quire(env, "serve", QUIRE_PORT=str(free_port()))
     watching = [quire(env, "watch", str(tmp_path), "-c", name) for name in ("default", "notes")]
+    listed = quire(env, "watch", "--list")
+    ended = quire(env, "watch", str(tmp_path), "-c", "notes", "--stop")
+    ended_again = quire(env, "watch", str(tmp_path), "-c", "notes", "--stop")
     page = httpx.get(f"{url}/", headers={"Accept": "text/html"}, trust_env=False)
     doctor = quire(env, "doctor")
     process.send_signal(signal.SIGTERM)
 
     assert url in status.stdout
-    assert f"with QUIRE_WATCH={tmp_path}" in watching[0].stdout
-    assert "run this again" in watching[1].stdout
+    assert f"quire watch --stop {tmp_path} -c default" in watching[0].stdout
+    assert f"{tmp_path} into 'notes'" in watching[1].stdout
+    assert f"watching {tmp_path} into notes (" in listed.stdout
+    assert "its documents stay" in ended.stdout
+    assert ended_again.returncode == 1
+    assert "is not watched into 'notes'" in ended_again.stderr
     assert same_port.returncode == 1
     assert f"another Quire (pid {process.pid}" in same_port.stderr
     assert same_home.returncode == 1

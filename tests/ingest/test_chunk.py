@@ -1,10 +1,12 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import split
 from ingest.types import Block, Loaded
-from tests.fakes import count_tokens
+from tests.fakes import count_tokens, load_plain
 
 WORDS = st.sampled_from(
     [
@@ -91,13 +93,88 @@ def test_pages_do_not_share_a_chunk():
     assert [(chunk.text, chunk.page) for chunk in chunks] == [("one page", 1), ("next page", 2)]
 
 
-def test_a_long_section_is_cut_at_sentences_into_pieces_of_about_equal_size():
+def test_a_long_section_is_cut_at_sentences_into_pieces_that_are_neither_tiny_nor_too_long():
     text = " ".join(f"Sentence number {n} of Dr. Smith has words, e.g. these." for n in range(40))
 
     chunks = split(Loaded(text, ()), count_tokens, target_tokens=100, max_tokens=120)
 
     assert all(chunk.text.startswith("Sentence") and chunk.text.endswith(".") for chunk in chunks)
-    assert all(60 <= chunk.n_tokens <= 110 for chunk in chunks)
+    assert all(30 <= chunk.n_tokens <= 120 for chunk in chunks)
+
+
+def test_a_block_that_fits_is_never_cut_and_its_small_neighbour_does_not_stand_alone():
+    blocks = [f"{n}" + " word" * size for n, size in enumerate([100, 3, 100, 90, 3])]
+    text = "\n\n".join(blocks)
+
+    chunks = split(load_plain(text.encode(), "a"), count_tokens, target_tokens=80, max_tokens=120)
+
+    assert "\n\n".join(chunk.text for chunk in chunks) == text
+    assert min(chunk.n_tokens for chunk in chunks) >= 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [("code", "    total = total + price * {}"), ("list", "- Item {}. And so")]
+)
+def test_code_is_cut_between_its_lines_and_a_list_between_its_items(kind, line):
+    lines = [line.format(n) for n in range(80)]
+    text = "\n".join(lines)
+    loaded = Loaded(text, (Block(0, len(text), kind),))
+
+    chunks = split(loaded, count_tokens, target_tokens=64, max_tokens=80)
+
+    assert len(chunks) > 4
+    pieces = [one.strip() for chunk in chunks for one in chunk.text.split("\n")]
+    assert pieces == [one.strip() for one in lines]
+
+
+@given(loaded_texts(), st.integers(3, 20), st.integers(3, 30))
+@settings(max_examples=100, deadline=None)
+def test_every_chunk_lies_in_its_parent_and_parents_do_not_overlap(loaded, target, limit):
+    chunks = split(loaded, count_tokens, target_tokens=target, max_tokens=limit)
+
+    assert chunks == split(loaded, count_tokens, target_tokens=target, max_tokens=limit)
+    for chunk in chunks:
+        assert chunk.parent[0] <= chunk.start < chunk.end <= chunk.parent[1]
+    parents = list(dict.fromkeys(chunk.parent for chunk in chunks))
+    assert all(one[1] <= two[0] for one, two in pairwise(parents))
+    for parent in parents:
+        tops = {chunk.headings[:1] for chunk in chunks if chunk.parent == parent}
+        assert len(tops) == 1
+
+
+def test_a_parent_is_the_section_or_about_four_chunks_of_it():
+    small = "# Small\n\nOne line."
+    long = "# Long\n\n" + "\n\n".join(f"{n} is a number. " * 6 for n in range(40))
+    loaded = load_plain(f"{small}\n\n{long}".encode(), "a")
+
+    chunks = split(loaded, count_tokens, target_tokens=50, max_tokens=60)
+
+    assert loaded.text[slice(*chunks[0].parent)] == small
+    parents = {chunk.parent for chunk in chunks[1:]}
+    sizes = count_tokens([loaded.text[slice(*parent)] for parent in parents])
+    assert len(parents) > 3
+    assert all(60 <= size <= 200 for size in sizes)
+
+
+def test_subsections_share_the_parent_of_their_chapter_while_it_is_small():
+    text = "Intro.\n\nFirst.\n\nSecond.\n\nOther."
+    paths = [("A",), ("A", "One"), ("A", "Two"), ("B",)]
+    at = [text.index(word) for word in ("Intro.", "First.", "Second.", "Other.")]
+    blocks = [Block(one, one + 6, "paragraph", path) for one, path in zip(at, paths, strict=True)]
+
+    chunks = split(Loaded(text, tuple(blocks)), count_tokens, target_tokens=50, max_tokens=60)
+
+    assert [chunk.parent for chunk in chunks[:3]] == [(0, text.index("\n\nOther"))] * 3
+    assert chunks[-1].parent == (at[-1], len(text))
+
+
+def test_each_chunk_tells_its_language():
+    text = "The cat is on the mat and it is there.\n\n猫在垫子上，它很高兴。\n\nA-77"
+    loaded = load_plain(text.encode(), "a")
+
+    chunks = split(loaded, count_tokens, target_tokens=8, max_tokens=12)
+
+    assert {chunk.language for chunk in chunks} == {"en", "zh"}
 
 
 def test_chinese_is_cut_after_its_sentence_ends():

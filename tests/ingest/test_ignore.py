@@ -60,3 +60,40 @@ def test_a_later_rule_takes_a_file_back_in():
 
     assert rules.is_ignored("a.txt")
     assert not rules.is_ignored("keep.txt")
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "is_ignored"),
+    [
+        (["*.txt", "!keep.txt"], "a/keep.txt", False),
+        (["!keep.txt", "*.txt"], "keep.txt", True),  # the last rule that fits decides
+        (["a/", "!a/keep.txt"], "a/keep.txt", True),  # its folder is out: nothing comes back in
+        (["a/*", "!a/keep.txt"], "a/keep.txt", False),
+        (["a/**", "!a/keep.txt"], "a/keep.txt", False),
+        (["/*", "!/a/"], "a/x.txt", False),
+        (["/*", "!/a/"], "b/x.txt", True),
+        (["\\#real"], "#real", True),
+        (["\\!real"], "!real", True),
+        (["trailing   "], "trailing", True),
+        (["a\\ "], "a ", True),
+        (["**/logs/*.md"], "x/logs/a.md", True),
+        (["*.MD"], "a.md", False),
+        (["!", "a\\", "b.txt"], "b.txt", True),  # lines that are no pattern are passed over
+    ],
+)
+def test_the_corners_of_gitignore_are_as_in_git(lines, path, is_ignored):
+    assert IgnoreRules(lines).is_ignored(path) is is_ignored
+
+
+def test_a_folder_may_have_rules_of_its_own_that_go_first():
+    above = IgnoreRules(["*.txt", "/b.md"])
+    rules = IgnoreRules(["!keep.txt", "/b.md"], "sub/", above)
+
+    assert rules.is_ignored("sub/a.txt")
+    assert not rules.is_ignored("sub/keep.txt")
+    assert rules.is_ignored("sub/b.md")
+    assert not rules.is_ignored("sub/deep/b.md")
+
+
+def test_no_rule_takes_hidden_files_in():
+    assert IgnoreRules(["!.secret", "!*.tmp"]).is_ignored(".secret")

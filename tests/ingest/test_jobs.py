@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.errors import QueueFullError
+from ingest.errors import JobNotFoundError, QueueFullError
 from ingest.jobs_store import MAX_WAITING_JOBS, MAX_WAITING_TASKS, Jobs, Task
 from ingest.store import Store
 
@@ -58,15 +58,103 @@ def test_a_parked_job_does_not_hold_up_the_next_one(jobs):
     assert jobs.next(frozenset({"stuck"})).job_id == "next"
 
 
-def test_steps_that_a_job_finds_out_about_are_done_before_the_next_job(jobs):
+def test_steps_that_a_job_finds_out_about_are_done_before_the_next_sync_of_the_folder(jobs):
     jobs.add("sync", "c", [Task("sync", "", "/root")])
-    jobs.add("later", "c", uploads("x"))
+    jobs.add("later", "c", [Task("sync", "", "/root")])
     waiting = jobs.next()
-    jobs.extend("sync", [Task("file", "a", "/root")])
+    jobs.extend(waiting, [Task("file", "a", "/root")])
     jobs.finish(waiting, "done")
 
     assert jobs.next().task == Task("file", "a", "/root")
     assert jobs.job("sync").n_files == 1
+
+
+def test_what_a_task_found_out_before_a_crash_is_not_queued_twice(jobs):
+    jobs.add("sync", "c", [Task("sync", "", "/root")])
+    jobs.extend(jobs.next(), [Task("file", "a", "/root"), Task("file", "b", "/root")])
+    jobs.extend(jobs.next(), [Task("file", "b", "/root")])
+
+    assert jobs.job("sync").n_files == 1
+
+
+def test_a_small_upload_goes_before_the_files_of_a_folder(jobs):
+    jobs.add("sync", "c", [Task("sync", "", "/root")])
+    waiting = jobs.next()
+    jobs.extend(waiting, [Task("file", str(n), "/root") for n in range(100)])
+    jobs.finish(waiting, "done")
+    jobs.finish(jobs.next(), "stored")
+    jobs.add("note", "c", uploads("note.md"))
+
+    assert jobs.next().job_id == "note"
+    jobs.finish(jobs.next(), "stored")
+    assert jobs.next().job_id == "sync"
+
+
+def test_a_newer_version_of_a_path_never_overtakes_the_older(jobs):
+    jobs.add("heap", "c", uploads(*map(str, range(100))))
+    jobs.add("again", "c", uploads("99"))
+    jobs.add("elsewhere", "other", uploads("99"))
+
+    assert jobs.next().job_id == "heap"
+    assert jobs.next(frozenset({"again"})).job_id == "elsewhere"
+
+
+def test_a_postponed_task_has_its_turn_after_the_others(jobs):
+    jobs.add("one", "c", uploads("a", "b"))
+    first = jobs.next()
+    jobs.postpone(first, "1")
+    jobs.finish(first, "done")
+
+    assert jobs.next().task.path == "b"
+    jobs.finish(jobs.next(), "stored")
+    assert jobs.next().task == Task("upload", "a", source="1")
+    assert (jobs.job("one").n_files, jobs.job("one").n_done) == (2, 1)
+
+
+def test_what_failed_can_be_tried_again(jobs):
+    jobs.add("one", "c", uploads("a", "b"))
+    jobs.finish(jobs.next(), "failed", "damaged")
+    jobs.finish(jobs.next(), "stored")
+
+    assert jobs.retry("one") == 1
+    assert jobs.job("one").state == "queued"
+    assert jobs.job("one").errors == ()
+    jobs.finish(jobs.next(), "stored")
+    assert (jobs.job("one").state, jobs.job("one").n_stored) == ("done", 2)
+    assert jobs.retry("one") == 0
+    with pytest.raises(JobNotFoundError):
+        jobs.retry("none")
+
+
+def test_a_cancelled_job_keeps_what_it_stored_and_says_so(jobs):
+    jobs.add("one", "c", uploads("a", "b", "c"))
+    jobs.finish(jobs.next(), "stored")
+    running = jobs.next()
+
+    assert [one.task.path for one in jobs.cancel("one")] == ["b", "c"]
+    jobs.finish(running, "stored")
+
+    job = jobs.job("one")
+    assert (job.state, job.n_stored, job.n_done, job.errors) == ("failed", 1, 1, ())
+    assert job.message == "cancelled with 2 steps left; what was stored stays"
+    assert jobs.next() is None
+    assert jobs.cancel("one") == []
+    assert jobs.retry("one") == 2
+    assert jobs.next().task.path == "b"
+    with pytest.raises(JobNotFoundError):
+        jobs.cancel("none")
+
+
+def test_the_bytes_kept_for_a_retry_go_with_the_job(jobs, tmp_path):
+    staged = tmp_path / "0"
+    staged.write_bytes(b"x")
+    jobs.add("old", "c", [Task("upload", "a", source=str(staged))])
+    jobs.finish(jobs.next(), "failed", "the model failed")
+
+    for number in range(202):
+        jobs.add(str(number), "c", [])
+
+    assert not staged.exists()
 
 
 def test_the_same_sync_is_found_while_it_waits(jobs):

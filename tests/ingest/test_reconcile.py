@@ -1,4 +1,8 @@
-from ingest.reconcile import Changes, Known, Seen, reconcile, unhashed
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.reconcile import Changes, Known, Seen, out_of_sight, reconcile, unhashed
 
 A, B = Known("aaa", 10, 1), Known("bbb", 20, 2)
 
@@ -58,3 +62,68 @@ def test_a_few_deletions_of_a_few_files_are_not_mass_deletions():
     known = {f"f{n}": Known(str(n), n, n) for n in range(10)}
 
     assert len(reconcile({}, known, {}).removed) == 10
+
+
+def test_nothing_that_nobody_could_look_at_is_removed():
+    known = {"a": A, "shut/b": B, "shut/deep/c": B, "shutter": B}
+
+    assert out_of_sight(known, ["shut"]).keys() == {"shut/b", "shut/deep/c"}
+    assert out_of_sight(known, ["a"]) == {"a": Seen(10, 1)}
+    assert out_of_sight(known, ["."]).keys() == known.keys()
+    assert out_of_sight(known, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("notes/A.txt", "notes/a.txt"), ("Cafe\u0301.txt", "Caf\u00e9.txt")]
+)
+def test_a_name_that_only_changes_its_writing_is_moved_to_itself(old, new):
+    known = {"other.txt": A, old: A}
+
+    changes = reconcile({new: Seen(10, 1)}, known, {new: "aaa"})
+
+    assert changes == Changes(moved=((old, new),), removed=("other.txt",))
+
+
+NAMES = ["a", "b", "A", "x/a", "x/b", "y/a", "y/z/b"]
+# Contents of two sizes; a file's time tells contents of one size apart, as a clock does.
+CONTENTS = {"pp": 2, "qq": 2, "rrr": 3, "sss": 3}
+trees = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(sorted(CONTENTS)))
+
+
+def seen_of(tree):
+    return {path: Seen(CONTENTS[one], ord(one[0])) for path, one in tree.items()}
+
+
+def known_of(tree):
+    return {path: Known(one, CONTENTS[one], ord(one[0])) for path, one in tree.items()}
+
+
+@given(before=trees, after=trees)
+def test_the_changes_turn_the_catalogue_into_the_tree(before, after):
+    seen, known = seen_of(after), known_of(before)
+    digests = {path: after[path] for path in unhashed(seen, known)}
+
+    changes = reconcile(seen, known, digests, is_confirmed=True)
+
+    model = dict(before)
+    for old, new in changes.moved:
+        assert new not in model
+        assert model[old] == after[new], "a move would need an embedding"
+        model[new] = model.pop(old)
+    for path in (*changes.added, *changes.updated):
+        assert model.get(path) != after[path], "nothing is read that is known already"
+        model[path] = after[path]
+    for path in changes.removed:
+        del model[path]
+    assert model == after
+    assert reconcile(seen, known_of(model), {}) == Changes()
+
+
+@given(tree=trees, data=st.data())
+def test_renames_into_new_names_move_every_file(tree, data):
+    targets = data.draw(st.permutations([f"new/{path}" for path in tree]))
+    after = dict(zip(targets, tree.values(), strict=True))
+    seen, known = seen_of(after), known_of(tree)
+
+    assert set(unhashed(seen, known)) == set(targets)
+    assert len(reconcile(seen, known, after).moved) == len(tree)

@@ -1,8 +1,11 @@
+import sqlite3
+
 import pytest
 
 from ingest.documents_store import Documents
 from ingest.errors import CollectionNotFoundError, IngestError
 from ingest.lexical import terms
+from ingest.schema import MIGRATIONS
 from ingest.search_store import Searches
 from ingest.store import Store
 from tests.fakes import FakeModel
@@ -71,4 +74,43 @@ def test_lexical_indexes_of_another_version_are_made_anew(tmp_path, open_kb):
 
     assert Searches(store).lexical("default", "tea", 1, None)[0].headings == ("Drinks",)
     assert terms("tea") == ["tea"]
+    store.close()
+
+
+def test_a_hit_knows_its_neighbours_its_parent_and_its_language(open_kb):
+    kb = open_kb(chunk_tokens=20)
+    text = "# Leave\n\n" + "\n\n".join(f"The rule {n} is for all of you. " * 3 for n in range(4))
+    kb.wait(kb.submit("default", [("a.md", text.encode())]), 20)
+
+    first, second, *_, last = sorted(kb.lexical("default", "rule", 20), key=lambda hit: hit.start)
+
+    assert (first.previous_id, first.next_id) == (None, second.chunk_id)
+    assert (second.previous_id, last.next_id) == (first.chunk_id, None)
+    assert first.parent[0] == 0
+    assert first.parent[1] >= second.end
+    assert (first.language, kb.documents()[0][0].metadata["language"]) == ("en", "en")
+    assert kb.chunks(first.document_id)[0].parent == first.parent
+
+
+def test_chunks_of_an_older_catalogue_are_their_own_parents(tmp_path):
+    path = tmp_path / "old.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.executescript(MIGRATIONS[0])
+    connection.executescript(
+        """
+        INSERT INTO collections VALUES (1, 'c', 'm', 'd', 1, '', '', 0, '');
+        INSERT INTO documents VALUES ('x', 1, '', '', '', 0, 9, '[]', '{}', '[]', 1, '');
+        INSERT INTO texts VALUES ('x', 0, 'green tea');
+        INSERT INTO vectors VALUES ('k', '');
+        INSERT INTO chunks VALUES (7, 'x', 1, 6, 9, NULL, '[]', 1, 'k');
+        PRAGMA user_version = 1;
+        """
+    )
+    connection.close()
+
+    store = Store(path)
+    hits, missing = Searches(store).hits("c", {7: 0.5})
+
+    assert [(hit.text, hit.parent, hit.language) for hit in hits] == [("tea", (6, 9), "")]
+    assert (hits[0].previous_id, hits[0].next_id, missing) == (None, None, [])
     store.close()

@@ -82,3 +82,15 @@ def test_what_is_no_mail_and_what_is_encrypted_is_refused():
         load(b"just words without any header\n\nmore", "a.eml")
     with pytest.raises(EncryptedFileError):
         load(b"Subject: x\r\nContent-Type: application/pkcs7-mime\r\n\r\nMIIB", "a.eml")
+
+
+def test_pictures_are_named_and_inline_ones_left_alone():
+    message = mail()
+    message.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="logo.png")
+    part = list(message.iter_attachments())[-1]
+    part.replace_header("Content-Disposition", 'inline; filename="logo.png"')
+
+    loaded = load(message.as_bytes(), "a.eml")
+
+    assert "Attachments: logo.png" in loaded.text
+    assert not loaded.warnings
