@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -361,15 +360,6 @@ class Library:
             return
         for digest in unused:
             self.blobs.remove(digest)
-
-
-def json_layer(library: Library, kind: LayerKind, value: object) -> Layer:
-    """Store a value as a JSON layer.
-
-    Raises:
-        LibraryError: the folder cannot be written.
-    """
-    return library.add_layer(kind, json.dumps(value, separators=(",", ":")).encode())
 
 
 def _check(text: str, message: str) -> None:

@@ -186,15 +186,16 @@ class Worker:
         for slot in self._slots:
             if slot.work is not None and slot.work.cancelled.is_set():
                 self._fail(slot, CancelledError())
-        while True:
-            free = [(s.number, s.reusable, s.last_used) for s in self._slots if s.work is None]
+        while any(s.work is None for s in self._slots):
             with self._changed:
-                if not free or not self._queue:
+                if not self._queue:
                     return
                 work = self._queue.popleft()
             if work.cancelled.is_set():
                 self._refuse(work, CancelledError())
                 continue
+            # Only now: this copies what every free slot holds, and nobody waits at most steps.
+            free = [(s.number, s.reusable, s.last_used) for s in self._slots if s.work is None]
             seat = choose_slot(as_prompt(work.prompt).tokens, free)
             if seat is not None:
                 self._seat(self._slots[seat.slot], work, seat.n_reused)

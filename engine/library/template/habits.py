@@ -54,9 +54,12 @@ def habits_of(template: str) -> Habits:
         except ChatTemplateError:
             return ""
 
-    habits = _tools(probe, Habits())
-    habits = _content(probe, habits)
-    habits = _system(probe, habits)
+    habits = Habits()
+    asked = [Message("user", _USER)]
+    for other in ({"takes_tool_list": True}, {"takes_parts": True}):
+        habits = _better(probe, habits, replace(habits, **other), asked, _USER)
+    asked = [Message("system", _SYSTEM), *asked]
+    habits = _better(probe, habits, replace(habits, folds_system=True), asked, _SYSTEM)
     # Most templates know no calls at all, and then there is nothing to find out.
     return _calls(probe, habits) if "tool_call" in template else habits
 
@@ -74,28 +77,12 @@ def _values(messages: Sequence[Message], habits: Habits) -> Json:
     }
 
 
-def _tools(probe: Probe, habits: Habits) -> Habits:
-    listed = replace(habits, takes_tool_list=True)
-    asked = (Message("user", _USER),)
-    if _USER not in probe(asked, habits) and _USER in probe(asked, listed):
-        return listed
-    return habits
-
-
-def _content(probe: Probe, habits: Habits) -> Habits:
-    parts = replace(habits, takes_parts=True)
-    asked = (Message("user", _USER),)
-    if _USER not in probe(asked, habits) and _USER in probe(asked, parts):
-        return parts
-    return habits
-
-
-def _system(probe: Probe, habits: Habits) -> Habits:
-    folded = replace(habits, folds_system=True)
-    asked = (Message("system", _SYSTEM), Message("user", _USER))
-    if _SYSTEM not in probe(asked, habits) and _SYSTEM in probe(asked, folded):
-        return folded
-    return habits
+def _better(
+    probe: Probe, habits: Habits, other: Habits, asked: Sequence[Message], mark: str
+) -> Habits:
+    """Take the other habits if only they bring the mark into the prompt."""
+    is_better = mark not in probe(asked, habits) and mark in probe(asked, other)
+    return other if is_better else habits
 
 
 def _calls(probe: Probe, habits: Habits) -> Habits:

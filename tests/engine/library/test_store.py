@@ -27,7 +27,7 @@ from engine.library.manifest import (
     parse_manifest,
     render_manifest,
 )
-from engine.library.store import Library, json_layer
+from engine.library.store import Library
 from engine.types import Message
 
 
@@ -65,8 +65,8 @@ def test_an_installed_model_is_described_by_its_layers(library, make_gguf):
         library.add_layer("template", template.encode()),
         library.add_layer("system", b"Be brief."),
         library.add_layer("license", b"free"),
-        json_layer(library, "params", {"temperature": 0.5, "stop": ["x"]}),
-        json_layer(library, "messages", [{"role": "user", "content": "hi"}]),
+        library.add_layer("params", b'{"temperature":0.5,"stop":["x"]}'),
+        library.add_layer("messages", b'[{"role":"user","content":"hi"}]'),
     ]
     install(library, "Me/Tiny:V1", make_gguf().read_bytes(), extra=extra)
 
