@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ MAX_RATIO = 250  # unpacked to packed, once it matters; sheets of equal cells re
 _FREE = 20 * 1024**2  # bytes unpacked that may have any ratio
 # The latter is found in UTF-16-BE, too.
 _ENTITIES = (b"<!ENTITY", "<!ENTITY".encode("utf-16-le")[:-1])
+_PROLOG = 4096  # bytes of a part that are looked at first; most prologs have a hundred
+_ASIDES = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
+_ROOT = re.compile(rb"<[A-Za-z_]")
 _MARKUP = (".xml", ".rels", ".xhtml", ".html", ".htm", ".opf", ".ncx", ".vml")
 
 
@@ -30,15 +34,16 @@ class Archive:
         """List the parts in their order."""
         return self._zip.namelist()
 
-    def read(self, name: str) -> bytes:
-        """Unpack one part.
+    def read(self, name: str, n_bytes: int = -1) -> bytes:
+        """Unpack one part, or so many bytes of its beginning.
 
         Raises:
             BrokenFileError: not there, or damaged.
         """
         try:
             # zipfile never hands out more than the declared size, which has been checked.
-            return self._zip.read(name)
+            with self._zip.open(name) as part:
+                return part.read(n_bytes)
         except KeyError as error:
             raise BrokenFileError(f"the archive lacks its part {name!r}") from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
@@ -63,18 +68,16 @@ def open_archive(data: bytes) -> Iterator[Archive]:
         yield Archive(archive)
 
 
-def check_office(data: bytes, main: str) -> None:
-    """Check an Office file before a library opens it: sizes, main part, no entity declarations.
+def check_office(data: bytes) -> None:
+    """Check an Office file before a library opens it: sizes, no declarations of entities.
 
-    Args:
-        main: prefix of the parts' names that hold its text, e.g. `word/`.
     Raises:
         BrokenFileError: damaged, or with declarations that Office never writes.
         TooLargeError: it unpacks to more than a document ever does.
     """
     with open_archive(data) as archive:
         for name in archive.names():
-            if name.endswith((".xml", ".rels")) and (name.startswith(main) or "/" not in name):
+            if name.casefold().endswith(_MARKUP) and _may_declare(archive.read(name, _PROLOG)):
                 refuse_entities(archive.read(name), name)
 
 
@@ -88,6 +91,13 @@ def refuse_entities(xml: bytes, name: str) -> None:
         raise BrokenFileError(
             f"part {name!r} declares XML entities, which no document needs; not read"
         )
+
+
+def _may_declare(head: bytes) -> bool:
+    """Tell whether declarations stand, or may stand, before the first element."""
+    text = _ASIDES.sub(b"", head.replace(b"\0", b""))  # ASCII within UTF-16, too
+    root = _ROOT.search(text)
+    return root is None or b"<!DOCTYPE" in text[: root.start()]
 
 
 def _weigh(parts: list[zipfile.ZipInfo], size: int) -> None:

@@ -23,6 +23,7 @@ class TextBuilder:
         self._parts: list[str] = []
         self._length = 0
         self._above: list[tuple[int, str]] = []  # headings that are open: level, text
+        self._path: tuple[str, ...] = ()  # their texts
 
     def heading(self, text: str, level: int = 1) -> None:
         """Open a section; headings of the same or a deeper level end."""
@@ -34,12 +35,14 @@ class TextBuilder:
             return
         self.close_sections(level)
         self._above.append((level, line))
+        self._path = (*self._path, line)
         self._add("heading", line)
 
     def close_sections(self, level: int) -> None:
         """End the open headings of this level and deeper."""
         while self._above and self._above[-1][0] >= level:
             self._above.pop()
+        self._path = self._path[: len(self._above)]
 
     def paragraph(self, text: str, *, glue: str = "\n\n") -> None:
         """Add running text.
@@ -57,13 +60,16 @@ class TextBuilder:
         """Add text whose blanks matter."""
         self._add("code", clean(text).strip("\n").rstrip())
 
-    def table(self, rows: Iterable[Sequence[str]], *, has_header: bool) -> None:
+    def table(
+        self, rows: Iterable[Sequence[str]], *, has_header: bool, is_clean: bool = False
+    ) -> None:
         """Add a table, one line per row as `a | b | c`.
 
         Args:
             has_header: the first row names the columns.
+            is_clean: each cell is one line already.
         """
-        lines = render_rows(rows)
+        lines = _rendered(rows) if is_clean else render_rows(rows)
         if lines:
             self._add("table", "\n".join(lines), n_header=len(lines[0]) if has_header else 0)
 
@@ -81,7 +87,7 @@ class TextBuilder:
     def append(self, loaded: Loaded) -> None:
         """Add another loaded text as a part of this one, its headings under the open ones."""
         offset = self._length + 2 if self._length else 0
-        above = tuple(text for _, text in self._above)
+        above = self._path
         for block in loaded.blocks:
             header = (block.header[0] + offset, block.header[1] + offset) if block.header else None
             span = (block.start + offset, block.end + offset)
@@ -123,9 +129,8 @@ class TextBuilder:
             return
         self._write(text, glue)
         start = self._length - len(text)
-        headings = tuple(above for _, above in self._above)
         header = (start, start + n_header) if n_header else None
-        self.blocks.append(Block(start, self._length, kind, headings, self.page, header))
+        self.blocks.append(Block(start, self._length, kind, self._path, self.page, header))
 
     def _write(self, text: str, glue: str) -> None:
         if self._length:
@@ -137,9 +142,15 @@ class TextBuilder:
 
 def render_rows(rows: Iterable[Sequence[str]]) -> list[str]:
     """Write table rows as lines, without empty rows and without empty cells at a row's end."""
-    cells = [[one_line(cell) for cell in row] for row in rows]
-    return [" | ".join(row[: _n_used(row)]) for row in cells if any(row)]
+    return _rendered([one_line(cell) for cell in row] for row in rows)
+
+
+def _rendered(rows: Iterable[Sequence[str]]) -> list[str]:
+    return [" | ".join(row[: _n_used(row)]) for row in rows if any(row)]
 
 
 def _n_used(row: Sequence[str]) -> int:
-    return max((at + 1 for at, cell in enumerate(row) if cell), default=0)
+    n_used = len(row)
+    while n_used and not row[n_used - 1]:
+        n_used -= 1
+    return n_used

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MAX_BYTES = 8 * 1024**2  # of a file whose structure is looked for; a tree takes many times that
+_MINIFIED = 5_000  # characters of a line, on average: written by a program, for a program
 _GRAMMARS = {  # suffixes → module, function that gives the grammar
     "py pyi pyw": ("tree_sitter_python", "language"),
     "js mjs cjs jsx": ("tree_sitter_javascript", "language"),
@@ -90,11 +91,16 @@ def load(data: bytes, name: str) -> Loaded:
 
 def structure(text: str, suffix: str) -> tuple[Block, ...]:
     """Find functions and classes, or the pieces between blank lines in an unknown language."""
-    if suffix in LANGUAGES and len(text) <= MAX_BYTES:
+    if suffix in LANGUAGES and len(text) <= MAX_BYTES and not _is_minified(text):
         blocks = tuple(blocks_of(text, _cuts(text, suffix)))
         if blocks:
             return blocks
     return tuple(Block(start, end, "code") for start, end in paragraphs(text))
+
+
+def _is_minified(text: str) -> bool:
+    """Tell text without lines: each of its functions would be a block of a few words."""
+    return len(text) > _MINIFIED * (text.count("\n") + 1)
 
 
 def _cuts(text: str, suffix: str) -> list[Cut]:

@@ -46,6 +46,11 @@ _FREQUENT = frozenset(
     "请司职假申部门规定工时单元报费客户公司交付天内超过员工"
     "這為個國時來們發動過說產種後學經進著裡電現實體機當點從業應開還與關間樣義問變條沒結無軍題員總設長資邊級圖統較將組見計論運農幾區強決戰處據請職門規單報費戶"
 )
+_NEAR_WESTERN = ("cp1250", "cp1254", "cp1257", "latin_1", "iso8859_2", "iso8859_15", "iso8859_16")
+# Of an age whose texts are gone; short Western ones of today pass for them.
+_OF_DOS = tuple(f"cp{page}" for page in (437, 775, 850, 852, 857, 858, 860, 861, 863, 865))
+_HEAD = 4096  # bytes
+_FEW_LETTERS = 2  # Czech, Polish, Turkish, Baltic texts have more that Western ones do not
 _SAMPLE = 200_000  # bytes that are looked at when guessing; a guess needs no more
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # 1b (escape) stands in logs
 _HIGH = re.compile(r"[^\x00-\x7f]")
@@ -65,12 +70,14 @@ def decode(data: bytes, declared: str | None = None) -> str:
     named = _decode_declared(data, declared)
     if named is not None:
         return _checked(named)
+    if b"\0" in data[:_HEAD] and (wide := _unmarked_utf16(data)) is not None:
+        return _checked(data.decode(wide, "replace"))  # of plain ASCII it would pass for UTF-8
     try:
         return _checked(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         if _is_utf8_with_slips(data, error.start):
             return _checked(data.decode("utf-8", "replace"))
-    return _checked(_guess(data))
+    return _checked(_by_lines(data) or _guess(data))
 
 
 def _decode_declared(data: bytes, declared: str | None) -> str | None:
@@ -91,9 +98,27 @@ def _is_utf8_with_slips(data: bytes, first: int) -> bool:
     return good > 0 and text.count("\ufffd") <= max(1, good // 20)
 
 
+def _by_lines(data: bytes) -> str:
+    """Decode what was put together from files in UTF-8 and in another encoding; else nothing."""
+    lines = data.split(b"\n")
+    texts: list[str | None] = []
+    n_good = 0
+    for line in lines:
+        try:
+            texts.append(line.decode("utf-8"))
+            n_good += not line.isascii()
+        except UnicodeDecodeError:
+            texts.append(None)
+    n_bad = texts.count(None)
+    # A line in another encoding is UTF-8 by chance, too, but seldom.
+    if n_good < max(2, (n_good + n_bad) // 10) or b"\0" in data[:_SAMPLE]:
+        return ""
+    others = [line for line, text in zip(lines, texts, strict=True) if text is None]
+    decoded = iter(_guess(b"\n".join(others)).split("\n"))
+    return "\n".join(next(decoded, "") if text is None else text for text in texts)
+
+
 def _guess(data: bytes) -> str:
-    if (wide := _unmarked_utf16(data)) is not None:
-        return data.decode(wide, "replace")
     sample = data[:_SAMPLE]
     best, score = "", 0.0
     for encoding in _CANDIDATES:
@@ -106,7 +131,7 @@ def _guess(data: bytes) -> str:
 
 
 def _unmarked_utf16(data: bytes) -> str | None:
-    sample = data[:4096]
+    sample = data[:_HEAD]
     if len(sample) < 4 or len(data) % 2:
         return None
     odd, even = sample[1::2].count(0), sample[0::2].count(0)
@@ -152,8 +177,17 @@ def _weight(character: str) -> float:
 def _by_statistics(sample: bytes) -> str:
     from charset_normalizer import from_bytes  # slow to import; only for the rare rest
 
-    found = from_bytes(sample, cp_exclusion=["utf_7"]).best()
-    return found.encoding if found is not None else "cp1252"
+    found = from_bytes(sample, cp_exclusion=["utf_7", *_OF_DOS]).best()
+    if found is None or (found.encoding in _NEAR_WESTERN and _is_western(sample, found.encoding)):
+        return "cp1252"
+    return found.encoding
+
+
+def _is_western(sample: bytes, other: str) -> bool:
+    """Tell whether so little speaks for a neighbour of the Western code page that it is chance."""
+    western, eastern = sample.decode("cp1252", "replace"), sample.decode(other, "replace")
+    differing = {mine for mine, its in zip(western, eastern, strict=True) if mine != its}
+    return len(differing) <= _FEW_LETTERS and all(map(str.isalpha, differing))
 
 
 def _checked(text: str) -> str:

@@ -35,9 +35,11 @@ def load(data: bytes, name: str) -> Loaded:
     used = [row for row in rows if any(cell.strip() for cell in row)]
     has_columns = max((len(row) for row in used), default=0) > 1
     if has_columns:
-        while len(used) > 1 and sum(bool(cell.strip()) for cell in used[0]) == 1:
-            builder.paragraph("".join(used.pop(0)))  # a title above the table
-        builder.table(used, has_header=len(used) > 1)
+        n_titles = 0
+        while n_titles < len(used) - 1 and sum(bool(cell.strip()) for cell in used[n_titles]) == 1:
+            builder.paragraph("".join(used[n_titles]))  # a title above the table
+            n_titles += 1
+        builder.table(used[n_titles:], has_header=len(used) - n_titles > 1)
     else:
         builder.items([cell for row in used for cell in row])
     media_type = "text/tab-separated-values" if delimiter == "\t" else "text/csv"

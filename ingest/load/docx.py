@@ -51,7 +51,7 @@ def load(data: bytes, name: str) -> Loaded:
     import docx  # reads its templates at import
     from docx.opc.exceptions import OpcError
 
-    check_office(data, "word/")
+    check_office(data)
     try:
         document = docx.Document(BytesIO(data))
         body = document.element.body

@@ -49,7 +49,14 @@ def feed(builder: TextBuilder, data: bytes, load_attachment: LoadAttachment) -> 
         BrokenFileError: not a mail.
         EncryptedFileError: the body is encrypted.
     """
-    message = email.message_from_bytes(data.lstrip(), policy=email.policy.default)
+    try:
+        return _feed(builder, data.lstrip(), load_attachment)
+    except RecursionError as error:  # the standard library's parser goes as deep as the parts
+        raise BrokenFileError("its parts are nested deeper than those of any mail") from error
+
+
+def _feed(builder: TextBuilder, data: bytes, load_attachment: LoadAttachment) -> dict[str, str]:
+    message = email.message_from_bytes(data, policy=email.policy.default)
     if not message.keys():
         raise BrokenFileError("not a mail: it does not start with header lines such as From:")
     if message.get_content_type() in ("multipart/encrypted", "application/pkcs7-mime"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -38,21 +37,31 @@ def load(data: bytes, name: str) -> Loaded:
         _refuse_protected(archive)
         path = _package_path(archive)
         package = _xml(archive, path)
-        known = set(archive.names())
-        for part in _spine(package, posixpath.dirname(path)):
-            if part not in known:
-                builder.warnings.append(f"chapter {part!r} is missing")
-                continue
-            page = archive.read(part)
-            found = _ENCODING.match(page)
-            builder.close_sections(1)
-            html.feed(builder, decode(page, found.group(1).decode("ascii") if found else None))
+        listed = _chapters(package, posixpath.dirname(path))
+        _read(builder, archive, _spine(package, listed, builder.warnings))
+        if not builder.blocks:
+            _read(builder, archive, list(listed.values()))
+            if builder.blocks:
+                builder.warnings.append("its reading order names no chapter; read as listed")
     return builder.finish(
         "application/epub+zip",
         title=_told(package, "title"),
         metadata={"author": _told(package, "creator"), "language": _told(package, "language")},
         nothing="no chapter holds text; a book of pictures is not read",
     )
+
+
+def _read(builder: TextBuilder, archive: Archive, parts: list[str]) -> None:
+    known = {name.casefold(): name for name in archive.names()}
+    for part in parts:
+        there = known.get(part.casefold())  # some books were made where case does not matter
+        if there is None:
+            builder.warnings.append(f"chapter {part!r} is missing")
+            continue
+        page = archive.read(there)
+        found = _ENCODING.match(page)
+        builder.close_sections(1)
+        html.feed(builder, decode(page, found.group(1).decode("ascii") if found else None))
 
 
 def _refuse_protected(archive: Archive) -> None:
@@ -71,8 +80,8 @@ def _package_path(archive: Archive) -> str:
     raise BrokenFileError("the book does not say where its package file is")
 
 
-def _spine(package: ElementTree.Element, folder: str) -> Iterator[str]:
-    """List the chapters' parts in reading order."""
+def _chapters(package: ElementTree.Element, folder: str) -> dict[str, str]:
+    """List the chapters as the book's manifest does: id → part."""
     parts: dict[str, str] = {}
     for node in package.iter():
         if node.tag.endswith("}item") and node.get("media-type") in _MARKUP:
@@ -80,12 +89,22 @@ def _spine(package: ElementTree.Element, folder: str) -> Iterator[str]:
             target = posixpath.normpath(posixpath.join(folder, unquote(node.get("href") or "")))
             if not is_contents:
                 parts[node.get("id") or ""] = target
-    seen: set[str] = set()
+    return parts
+
+
+def _spine(package: ElementTree.Element, listed: dict[str, str], warnings: list[str]) -> list[str]:
+    """Put the chapters' parts into reading order, each once."""
+    order: dict[str, None] = {}
+    known = {node.get("id") for node in package.iter() if node.tag.endswith("}item")}
     for node in package.iter():
-        target = parts.get(node.get("idref") or "", "") if node.tag.endswith("}itemref") else ""
-        if target and target not in seen:
-            seen.add(target)
-            yield target
+        if not node.tag.endswith("}itemref"):
+            continue
+        name = node.get("idref") or ""
+        if name in listed:
+            order[listed[name]] = None
+        elif name not in known:
+            warnings.append(f"its reading order names {name!r}, which is not in the book")
+    return list(order)
 
 
 def _told(package: ElementTree.Element, name: str) -> str:

@@ -14,6 +14,7 @@ from ingest.load.build import TextBuilder
 from ingest.load.cjk import clean, one_line
 from ingest.load.decode import decode
 from ingest.load.hidden import strip_zero_width, warning_of_zero_width, warnings_of
+from ingest.load.html_limits import limited
 from ingest.load.html_unseen import strip_unseen
 from ingest.types import Loaded
 
@@ -96,8 +97,9 @@ def feed(builder: TextBuilder, html: str) -> dict[str, str]:
     """Add a page's text to a builder and give back what its head tells: title, language, author.
 
     Raises:
-        BrokenFileError: nested deeper than any page is.
+        BrokenFileError: nested deeper than any page is, or with attributes without end.
     """
+    html = limited(html)
     shown, n_invisible = strip_zero_width(html)
     encoded = shown.encode("utf-8", "replace")
     codes, is_end = _tag_codes(encoded)
@@ -188,29 +190,27 @@ class _Reader:
         """Read everything below a node."""
         if self.is_trimming:
             self.skipped = {found.mem_id for found in root.css(_FURNITURE)}
+        above: list[tuple[LexborNode, str | None]] = []
         node: LexborNode | None = root
         while node is not None:
-            child = node.child if self.enter(node) else None
-            if child is not None:
+            tag = node.tag
+            if tag == "-text":
+                self.lines[-1].append(node.text_content or "")
+            elif self.enter(node, tag) and (child := node.child) is not None:
+                above.append((node, tag))
                 node = child
                 continue
-            self.leave(node)
-            while node is not None and node.mem_id != root.mem_id and node.next is None:
-                node = node.parent
-                if node is not None:
-                    self.leave(node)
-            if node is None or node.mem_id == root.mem_id:
-                break
-            node = node.next
+            else:
+                self.leave(tag)
+            while above and (following := node.next) is None:
+                node, tag = above.pop()
+                self.leave(tag)
+            node = following if above else None
         self.flush()
         self.flush_items()
 
-    def enter(self, node: LexborNode) -> bool:
-        """Open a node; say whether to go into it."""
-        tag = node.tag
-        if tag == "-text":
-            self.lines[-1].append(node.text_content or "")
-            return False
+    def enter(self, node: LexborNode, tag: str | None) -> bool:
+        """Open a node that is no text; say whether to go into it."""
         if tag == "br":
             self.lines.append([])
             return False
@@ -226,9 +226,8 @@ class _Reader:
             self.marker = self._next_marker()
         return True
 
-    def leave(self, node: LexborNode) -> None:
+    def leave(self, tag: str | None) -> None:
         """Close a node."""
-        tag = node.tag
         if tag in _BLOCKS or tag == "menu":
             self.flush()
         elif tag in ("td", "th"):
@@ -240,10 +239,11 @@ class _Reader:
 
     def flush(self) -> None:
         """Write the paragraph in hand."""
-        if not any(self.lines) or self.lines == [[]]:
+        lines = self.lines
+        if len(lines) == 1 and not lines[0]:
             return
-        text = "\n".join(filter(None, (one_line("".join(line)) for line in self.lines)))
         self.lines = [[]]
+        text = "\n".join(filter(None, [one_line("".join(line)) for line in lines]))
         if not text:
             return
         if not self.counters:
@@ -302,7 +302,7 @@ class _Reader:
         caption = node.css_first("caption")
         if caption is not None:
             self.builder.paragraph(inline_text(caption))
-        self.builder.table(rows, has_header=has_header)
+        self.builder.table(rows, has_header=has_header, is_clean=True)
         return False
 
 
@@ -322,16 +322,24 @@ def table_rows(table: LexborNode) -> tuple[list[list[str]], bool]:
     role = table.attributes.get("role")
     if role in ("presentation", "none") or len(table.css("table")) > 1 or table.css_first("h1, h2"):
         return [], False
-    n_head, grid = 0, _Grid()
+    n_head = 0
+    grid = _Grid() if table.css_first("[colspan], [rowspan]") is not None else None
+    is_plain = table.css_first("td *, th *") is None  # no element in any cell, as mostly
+    has_others = table.css_first("tr > :not(td):not(th)") is not None
     rows: list[list[str]] = []
     for row in table.css("tr"):
-        cells = [cell for cell in row.iter() if cell.tag in ("td", "th")]
-        texts = [inline_text(cell) for cell in cells]
-        if any(len(text) > MAX_CELL for text in texts):
+        cells = list(row.iter())
+        if has_others:
+            cells = [cell for cell in cells if cell.tag in ("td", "th")]
+        if is_plain:
+            texts = [one_line(cell.text(deep=False)) for cell in cells]
+        else:
+            texts = [inline_text(cell) for cell in cells]
+        if max(map(len, texts), default=0) > MAX_CELL:
             return [], False
-        is_head = bool(cells) and all(cell.tag == "th" for cell in cells)
-        n_head += bool(is_head and n_head == len(rows))
-        rows.append(grid.place(cells, texts))
+        if n_head == len(rows):  # none but heads so far
+            n_head += bool(cells) and all(cell.tag == "th" for cell in cells)
+        rows.append(texts if grid is None else grid.place(cells, texts))
     used = [row for row in rows if any(row)]
     if max((len(row) for row in used), default=0) < 2:
         return [], False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ingest.errors import EmptyFileError, UnsupportedFileError
@@ -26,10 +27,11 @@ from ingest.load import (
     unstructured_offline,
     xlsx,
 )
+from ingest.load.hidden import warnings_in
 from ingest.load.sniff import SUFFIXES, kind_of
 from ingest.types import Loaded
 
-LOADER_VERSION = 2  # raised when any loader's output changes: stored texts are then made anew
+LOADER_VERSION = 3  # raised when any loader's output changes: stored texts are then made anew
 MAX_MAILS = 3  # mails attached to mails attached to mails
 
 Loader = Callable[[bytes, str], Loaded]
@@ -86,10 +88,12 @@ def _load(content: bytes, name: str, depth: int) -> Loaded:
     if kind in MAIL_LOADERS:
         if depth >= MAX_MAILS:
             raise UnsupportedFileError(f"mails within mails are read {MAX_MAILS} deep")
-        return MAIL_LOADERS[kind](
+        loaded = MAIL_LOADERS[kind](
             content, name, lambda inner, inner_name: _load(inner, inner_name, depth + 1)
         )
-    loaded = LOADERS[kind](content, name)
-    if not loaded.text.strip():
+    else:
+        loaded = LOADERS[kind](content, name)
+    if not loaded.text or loaded.text.isspace():
         raise EmptyFileError(f"its loader ({kind}) found no text in {len(content):,} bytes")
-    return loaded
+    unseen = warnings_in(loaded.text, has_comments=kind in ("markdown", "ipynb"))
+    return replace(loaded, warnings=(*loaded.warnings, *unseen)) if unseen else loaded

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -32,10 +33,20 @@ MAX_BYTES = 256 * 1024**2
 PROGRAMS = ("soffice", "libreoffice")
 _CURRENT: dict[str, tuple[str, Callable[[bytes, str], Loaded], str]] = {
     "doc": ("docx", docx.load, "application/msword"),
-    "ppt": ("pptx", pptx.load, "application/vnd.ms-powerpoint"),
+    # The old format does not say whether a table's first row is a header; mostly it is.
+    "ppt": ("pptx", partial(pptx.load, tables_have_headers=True), "application/vnd.ms-powerpoint"),
     "xls": ("xlsx", xlsx.load, "application/vnd.ms-excel"),
 }
-_DAMAGED = (OSError, ValueError, LookupError, AttributeError, TypeError, struct.error)
+# msoffcrypto asserts what it expects of a file.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
 # The profile's settings: macros off and not to be switched on, no links followed, no first start.
 _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry" xmlns:xs="http://www.w3.org/2001/XMLSchema">

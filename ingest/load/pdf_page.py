@@ -39,6 +39,7 @@ _ODD = re.compile(
     "\ud800-\udfff\ue000-\uf8ff\ufb00-\ufb06\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
 )
 _UNKNOWN = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\ue000-\uf8ff\ufffd\U000f0000-\U0010ffff]")
+_LEADERS = re.compile("[.…·_—–-]+")  # between a heading and its page number
 _LIGATURE = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf]+")
 _RUBBISH = re.compile("[\x01\x03-\x1f\x7f-\x9f\u00ad]")
 
@@ -106,14 +107,16 @@ def read_page(page: pypdfium2.PdfPage, number: int) -> PageText:
         text.close()
     words = [one.word for one in ink if not one.reason]
     hidden: list[Hidden] = []
+    is_garbled = reader.is_garbled
     if len(words) < len(ink):
         words, hidden = _parted(page, ink, number)
+        is_garbled = is_garbled or (_is_noise(words) and _is_covered(page))
     if reader.smuggled:
         hidden.append(Hidden("characters without width", reader.smuggled, number))
-    is_scan = reader.is_garbled or not words
+    is_scan = is_garbled or not words
     if not is_scan and sum(len(word.text) for word in words) < FEW_CHARACTERS:
         is_scan = _is_covered(page)
-    shown = () if reader.is_garbled else tuple(words)
+    shown = () if is_garbled else tuple(words)
     return PageText(page.get_height(), shown, tuple(hidden), reader.n_zero_width, is_scan)
 
 
@@ -381,6 +384,13 @@ def _characters(text: pypdfium2.PdfTextPage, n: int) -> str:
         return read
     codes = (raw.FPDFText_GetUnicode(text, at) for at in range(n))
     return "".join(chr(code) if code <= 0x10FFFF else "\ufffd" for code in codes)
+
+
+def _is_noise(words: Sequence[Word]) -> bool:
+    """Tell whether an OCR layer holds more signs than letters: it was read upside down, say."""
+    text = _LEADERS.sub("", "".join(word.text for word in words))
+    n_letters = sum(map(str.isalnum, text))
+    return len(text) > FEW_CHARACTERS and n_letters < 0.5 * len(text)
 
 
 def _is_garbled(characters: str) -> bool:

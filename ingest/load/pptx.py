@@ -20,9 +20,11 @@ _MAX_GROUPS = 8  # groups within groups
 _TITLE, _CENTER_TITLE = 1, 3  # placeholder types
 
 
-def load(data: bytes, name: str) -> Loaded:
+def load(data: bytes, name: str, *, tables_have_headers: bool = False) -> Loaded:
     """Load a deck.
 
+    Args:
+        tables_have_headers: whether tables that say nothing of a first row have one.
     Raises:
         BrokenFileError: damaged, cut off or not a deck.
         EmptyFileError: it holds no text.
@@ -31,7 +33,7 @@ def load(data: bytes, name: str) -> Loaded:
     import pptx  # slow to import
     from pptx.exc import PythonPptxError
 
-    check_office(data, "ppt/")
+    check_office(data)
     builder = TextBuilder()
     silent: list[int] = []
     try:
@@ -39,7 +41,7 @@ def load(data: bytes, name: str) -> Loaded:
         for number, slide in enumerate(deck.slides, start=1):
             builder.page = number
             n_before = len(builder.blocks)
-            _read_slide(builder, slide)
+            _read_slide(builder, slide, tables_have_headers)
             if len(builder.blocks) == n_before:
                 silent.append(number)
         title, author = deck.core_properties.title or "", deck.core_properties.author or ""
@@ -66,14 +68,14 @@ def load(data: bytes, name: str) -> Loaded:
     )
 
 
-def _read_slide(builder: TextBuilder, slide: object) -> None:
+def _read_slide(builder: TextBuilder, slide: object, tables_have_headers: bool) -> None:
     builder.close_sections(1)
     shapes = list(_flat(slide.shapes))  # type: ignore[attr-defined]  # of python-pptx, untyped here
     title = next((shape for shape in shapes if _is_title(shape)), None)
     if title is not None:
         builder.heading(title.text_frame.text.replace("\v", "\n"), 1)  # type: ignore[attr-defined]
     for shape in sorted((one for one in shapes if one is not title), key=_place):
-        _read_shape(builder, shape)
+        _read_shape(builder, shape, tables_have_headers)
     if slide.has_notes_slide:  # type: ignore[attr-defined]
         frame = slide.notes_slide.notes_text_frame  # type: ignore[attr-defined]
         if frame is not None:
@@ -102,11 +104,12 @@ def _place(shape: object) -> tuple[int, int]:
     return int(top) // 300_000, int(left)
 
 
-def _read_shape(builder: TextBuilder, shape: object) -> None:
+def _read_shape(builder: TextBuilder, shape: object, tables_have_headers: bool) -> None:
     if getattr(shape, "has_table", False):
         table = shape.table  # type: ignore[attr-defined]
         rows = [[_cell(cell) for cell in row.cells] for row in table.rows]
-        builder.table(rows, has_header=bool(table.first_row) and len(rows) > 1)
+        has_header = bool(table.first_row) or tables_have_headers
+        builder.table(rows, has_header=has_header and len(rows) > 1)
     elif getattr(shape, "has_chart", False):
         _read_chart(builder, shape.chart)  # type: ignore[attr-defined]
     elif getattr(shape, "has_text_frame", False):

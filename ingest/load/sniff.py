@@ -81,6 +81,7 @@ TEXT_KINDS = {
 _MAGIC_SUFFIXES = {one: kind for kind, names in MAGIC_KINDS.items() for one in names.split()}
 _TEXT_SUFFIXES = {one: kind for kind, names in TEXT_KINDS.items() for one in names.split()}
 SUFFIXES = frozenset(f".{suffix}" for suffix in (*_MAGIC_SUFFIXES, *_TEXT_SUFFIXES))
+_MAIL = re.compile(rb"\s*MIME-Version:", re.IGNORECASE)
 _PAGE = re.compile(rb"\s*<(?:!doctype html|html|table|head|meta)\b", re.IGNORECASE)
 
 
@@ -163,13 +164,28 @@ def _kind_of_ole(data: bytes) -> str:
 
 
 def _kind_without_magic(data: bytes, suffix: str) -> str:
-    """Refuse what is not what its name says, but for pages that programs save as .xls or .doc."""
-    if _MAGIC_SUFFIXES[suffix] in ("doc", "xls") and _PAGE.match(data[:1000]):
-        return "html"
+    """Refuse what is not what its name says, but for what programs save as .xls or .doc.
+
+    That is a page, a web archive or, as .xls, values parted by tabs.
+    """
+    if _MAGIC_SUFFIXES[suffix] in ("doc", "xls"):
+        if _PAGE.match(data[:1000]):
+            return "html"
+        if _MAIL.match(data[:1000]):
+            return "eml"
+    if suffix == "xls" and _is_tabbed(data[:4096]):
+        return "csv"
     start = repr(data[:8])[2:-1]  # control characters and bytes beyond ASCII escaped
     raise BrokenFileError(
         f"not a .{suffix} file: it starts with “{start}”; it may be damaged or cut off"
     )
+
+
+def _is_tabbed(head: bytes) -> bool:
+    """Tell whether at least two lines of text hold tabs, without rubbish between."""
+    lines = head.replace(b"\0", b"").split(b"\n")[:20]
+    is_text = not any(byte < 9 or 13 < byte < 32 for byte in b"".join(lines))
+    return is_text and sum(b"\t" in line for line in lines) > 1
 
 
 def _is_picture(data: bytes, suffix: str) -> bool:

@@ -28,6 +28,7 @@ def load(data: bytes, name: str) -> Loaded:
         BrokenFileError: the bytes are no text.
     """
     text = decode(data)
+    del data  # of a large file it is as much as its text
     if not text or text.isspace():
         raise EmptyFileError("the file holds no text, only blanks")
     return Loaded(text, tuple(_with_chapters(text)), "", "text/plain")
@@ -64,12 +65,14 @@ def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if first is None or first.end() >= end:
         yield start, end
         return
-    lines = [match.span() for match in _LINE.finditer(text, start, end)]
-    lengths = sorted(b - a for a, b in lines)
-    is_long = lengths[len(lengths) // 2] >= _LONG_LINE
+    # Never as a list: the lines of a long log take several times its text.
+    n_lines = [0, 0]  # long ones, short ones
+    for match in _LINE.finditer(text, start, end):
+        n_lines[match.end() - match.start() < _LONG_LINE] += 1
+    is_long = n_lines[1] <= sum(n_lines) // 2
     if is_long or (first.end() - start <= 80 and _CHAPTER.fullmatch(first.group().strip())):
-        for a, b in lines:
-            if span := _trimmed(text, a, b):
+        for match in _LINE.finditer(text, start, end):
+            if span := _trimmed(text, *match.span()):
                 yield span
     else:
         yield start, end

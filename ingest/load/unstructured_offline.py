@@ -17,7 +17,7 @@ from pathlib import Path
 from ingest.config import offline_environment
 from ingest.errors import BrokenFileError, TooLargeError
 from ingest.load import html
-from ingest.load.archive import open_archive
+from ingest.load.archive import open_archive, refuse_entities
 from ingest.load.build import TextBuilder
 from ingest.load.cjk import clean, unspaced
 from ingest.load.decode import decode
@@ -34,6 +34,11 @@ MEDIA_TYPES = {
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{1,5})")
 _CHINESE_FONT = re.compile(rb"\\fcharset134")
 _ESCAPES = re.compile(rb"(?:\\'[0-9a-fA-F]{2})+")
+_BINARY = re.compile(rb"\\bin(\d{1,10}) ?")
+_HEADING_STYLE = re.compile(
+    rb"\{\\s(\d+)(?!\d)(?:[^{}]|\{[^{}]*\}){0,400}?[ }]heading ([1-9]);\}", re.IGNORECASE
+)
+_STYLE = re.compile(rb"\\s(\d+)(?!\d)")
 
 
 def load(data: bytes, name: str, kind: str) -> Loaded:
@@ -53,9 +58,11 @@ def load(data: bytes, name: str, kind: str) -> Loaded:
         )
     if kind == "odt":
         with open_archive(data) as archive:
-            archive.read("content.xml")
+            for part in ("content.xml", "styles.xml", "meta.xml"):
+                if part == "content.xml" or part in archive.names():
+                    refuse_entities(archive.read(part), part)
     elif kind == "rtf":
-        data = _unicode_rtf(data)
+        data = _with_outline(_unicode_rtf(_without_binary(data)))
     else:
         data = clean(decode(data)).encode("utf-8")
     builder = TextBuilder()
@@ -88,9 +95,34 @@ def _convert(data: bytes, kind: str) -> str:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode != 0:
-        reason = errors.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
-        raise BrokenFileError(f"not a readable .{kind} file: {reason[0][:300]}")
+        told = (
+            errors.decode("utf-8", "replace").rpartition("conversion failed: ")[2].split("\n\n")[0]
+        )
+        reason = " ".join(told.split()) or "no reason given"
+        raise BrokenFileError(f"not a readable .{kind} file: {reason[:300]}")
     return output.decode("utf-8", "replace")
+
+
+def _without_binary(data: bytes) -> bytes:
+    r"""Take out what \bin announces: raw bytes of pictures, whose braces pandoc would count."""
+    kept, at = [], 0
+    while found := _BINARY.search(data, at):
+        kept.append(data[at : found.start()])
+        at = min(found.end() + int(found.group(1)), len(data))
+    return b"".join(kept) + data[at:] if kept else data
+
+
+def _with_outline(data: bytes) -> bytes:
+    """Write the level of a heading beside its style: pandoc knows only that, not the style."""
+    if b"\\outlinelevel" in data:
+        return data
+    levels = dict(_HEADING_STYLE.findall(data))
+
+    def rewrite(match: re.Match[bytes]) -> bytes:
+        level = levels.get(match.group(1))
+        return match.group() + (b"\\outlinelevel%d" % (int(level) - 1) if level else b"")
+
+    return _STYLE.sub(rewrite, data) if levels else data
 
 
 def _unicode_rtf(data: bytes) -> bytes:

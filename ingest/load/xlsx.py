@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import datetime
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 
 from ingest.errors import BrokenFileError
-from ingest.load.archive import check_office
+from ingest.load.archive import check_office, open_archive
 from ingest.load.build import TextBuilder
 from ingest.load.cjk import one_line
 from ingest.types import Loaded
 
 _MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MAX_COLUMNS = 1000
+_MAX_ROWS = 1_048_576  # of a sheet; no program writes more, but a file may claim them
+# A cell with a formula and no value: written by a program that does not calculate.
+_UNCALCULATED = re.compile(
+    rb"<c\b[^>]*>\s*<f\b[^>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
 Row = list[str]
 
 
@@ -23,13 +30,16 @@ def load(data: bytes, name: str) -> Loaded:
 
     Raises:
         BrokenFileError: damaged, cut off or not a workbook.
-        EmptyFileError: no sheet holds a value.
+        EmptyFileError: no sheet holds a value; says so if formulas were never calculated.
         TooLargeError: it unpacks to more than a document ever does.
     """
     import openpyxl  # slow to import
 
-    check_office(data, "xl/workbook")
+    check_office(data)
     builder = TextBuilder()
+    uncalculated = _count_uncalculated(data)
+    if uncalculated:
+        builder.warnings.append(uncalculated)
     try:
         book = openpyxl.load_workbook(
             BytesIO(data), read_only=True, data_only=True, keep_links=False
@@ -38,7 +48,7 @@ def load(data: bytes, name: str) -> Loaded:
             for number, sheet in enumerate(book.worksheets, start=1):
                 builder.page = number
                 sheet.reset_dimensions()  # what the file says about its size is often wrong
-                _read_sheet(builder, str(sheet.title), (_row(cells) for cells in sheet.iter_rows()))
+                _read_sheet(builder, str(sheet.title), _rows(builder, sheet))
             title, author = book.properties.title or "", book.properties.creator or ""
         finally:
             book.close()
@@ -60,8 +70,40 @@ def load(data: bytes, name: str) -> Loaded:
             "author": author if author != "openpyxl" else "",
             "sheets": str(builder.page or 0),
         },
-        nothing="no sheet holds a value",
+        nothing="; ".join(filter(None, ["no sheet holds a value", uncalculated])),
     )
+
+
+def _count_uncalculated(data: bytes) -> str:
+    """Say how many formulas have no value, which only a spreadsheet program can calculate."""
+    n_formulas = 0
+    with open_archive(data) as archive:
+        for name in archive.names():
+            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+                n_formulas += len(_UNCALCULATED.findall(archive.read(name)))
+    if not n_formulas:
+        return ""
+    return (
+        f"formulas without a value: {n_formulas:,}; a program wrote them that does not calculate: "
+        "open the workbook in Excel or LibreOffice, save it there and add it again"
+    )
+
+
+def _rows(builder: TextBuilder, sheet: object) -> Iterator[Row]:
+    """Give a sheet's rows, as far as they are read."""
+    rows: Iterator[Sequence[object]] = sheet.iter_rows()  # type: ignore[attr-defined]  # untyped
+    n_beyond = 0
+    for cells in islice(rows, _MAX_ROWS):
+        beyond = cells[_MAX_COLUMNS:]
+        n_beyond += sum(getattr(cell, "value", None) is not None for cell in beyond)
+        yield _row(cells)
+    title = sheet.title  # type: ignore[attr-defined]
+    if n_beyond:
+        builder.warnings.append(
+            f"sheet {title!r}: {n_beyond:,} cells beyond column {_MAX_COLUMNS:,} not read"
+        )
+    if next(rows, None) is not None:
+        builder.warnings.append(f"sheet {title!r}: rows beyond {_MAX_ROWS:,} not read")
 
 
 def _read_sheet(builder: TextBuilder, name: str, rows: Iterator[Row]) -> None:

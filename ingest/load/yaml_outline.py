@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ingest.errors import BrokenFileError
-from ingest.load.outline import Cut, Outline
+from ingest.load.outline import MAX_DEPTH, Cut, Outline
 
 MAX_EXPANDED = 10_000_000  # values that aliases stand for
 MAX_CHECKED = 16 * 1024**2  # characters; a larger file with aliases is refused
@@ -77,7 +77,7 @@ def check_aliases(text: str) -> None:
     """Refuse aliases that stand for aliases that stand for aliases; they are never followed here.
 
     Raises:
-        BrokenFileError: they would expand to more than any document holds.
+        BrokenFileError: they would expand to more than any document holds, or are nested deeper.
     """
     if "&" not in text or _ALIAS.search(text) is None:
         return
@@ -92,7 +92,7 @@ def check_aliases(text: str) -> None:
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             n_values, anchor = 1, getattr(event, "anchor", None) or ""
             if isinstance(event, yaml.CollectionStartEvent):
-                held.append((anchor, 1))
+                _open(held, anchor)
                 continue
             if isinstance(event, yaml.CollectionEndEvent):
                 anchor, n_values = held.pop()
@@ -105,3 +105,9 @@ def check_aliases(text: str) -> None:
                 raise bomb
     except (yaml.YAMLError, RecursionError, IndexError):
         return  # not valid: nothing will follow its aliases
+
+
+def _open(held: list[tuple[str, int]], anchor: str) -> None:
+    if len(held) > MAX_DEPTH:  # libyaml's time grows with the square of the depth
+        raise BrokenFileError(f"nested deeper than {MAX_DEPTH} levels: no document is")
+    held.append((anchor, 1))

@@ -154,3 +154,12 @@ def test_characters_without_width_are_taken_out_and_told():
     assert loaded.text == "password"
     assert any("obey me" in warning for warning in loaded.warnings)
     assert any("without width" in warning for warning in loaded.warnings)
+
+
+def test_tables_of_bare_cells_read_like_those_with_elements_in_them():
+    bare = b"<table><tr><th>a<th>b<tr><td>x<!--c-->y<td> 1 <tr><td>&lt;<td><tr><td>k<td>2</table>"
+    marked = bare.replace(b"<td>k", b"<td><p>k</p>")
+
+    texts = [load(page, "a.html").text for page in (bare, marked)]
+
+    assert texts == ["a | b\nxy | 1\n<\nk | 2"] * 2

@@ -78,3 +78,49 @@ def test_an_installed_tesseract_is_found_with_its_languages():
     assert found is not None
     assert "eng" in found.languages
     assert found.recognise(ocr.Picture(300, 200, b"\xff" * 60_000)) == []
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Write a stand-in for tesseract: a script of sh that gets its arguments."""
+
+    def make(body):
+        script = tmp_path / "tesseract"
+        script.write_text(f"#!/bin/sh\ncat > /dev/null\n{body}\n", "utf-8")
+        script.chmod(0o755)
+        return str(script)
+
+    return make
+
+
+DRAWN = ocr.Picture(30, 20, b"\xff\x00" * 300)
+
+
+def test_all_tries_of_a_page_share_its_time(program, monkeypatch):
+    monkeypatch.setattr(ocr, "PAGE_TIMEOUT_S", 0.2)
+    page = ocr._Page(program("sleep 20"), ("eng",), knows_orientation=True)
+
+    with pytest.raises(ocr.OcrError, match="took over"):
+        page.read(DRAWN)
+
+
+def test_what_was_read_with_doubt_is_kept_when_reading_it_again_fails(program, tmp_path):
+    (tmp_path / "words.tsv").write_text(table((1, 1, 1, 70, "Open"), (1, 1, 1, 70, "it")), "utf-8")
+    once = f'mkdir "{tmp_path}/once" 2>/dev/null && exec cat "{tmp_path}/words.tsv"; exit 1'
+
+    assert ocr._Page(program(once), ("eng",), knows_orientation=True).read(DRAWN) == ["Open it"]
+
+
+@pytest.mark.parametrize(
+    ("told", "degrees"),
+    [
+        ("Rotate: 90\nOrientation confidence: 9.84", 90),
+        ("Rotate: 180\nOrientation confidence: 0.4", 0),  # a guess
+        ("", 0),
+    ],
+)
+def test_a_page_is_turned_only_by_a_sure_orientation(program, told, degrees):
+    page = ocr._Page(program(f"printf '{told}\\n'"), ("eng",), knows_orientation=True)
+
+    assert page._turn(DRAWN) == degrees
+    assert ocr._Page("/nowhere", ("eng",), knows_orientation=False)._turn(DRAWN) == 0

@@ -1,8 +1,10 @@
 import time
+import tracemalloc
 
 import pytest
 
 from ingest.errors import BrokenFileError, EmptyFileError
+from ingest.load import text
 from ingest.load.decode import decode
 from ingest.load.loaders import load
 
@@ -114,3 +116,16 @@ def test_fifty_megabytes_take_a_few_seconds():
 
     assert time.monotonic() - started < 15
     assert len(loaded.blocks) > 50_000
+
+
+def test_the_lines_of_a_long_log_take_no_memory_of_their_own():
+    data = b"12:00:01 all is well with the barrel and the harbour\n" * 40_000
+
+    tracemalloc.start()
+    try:
+        text.load(data, "big.log")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1.5 * len(data)
