@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ class Task:
     is_shifting: bool = True
     n_top_logprobs: int | None = None
     load_ns: int = 0
+    began_ns: int = 0  # of time.monotonic_ns(), when the request came; 0 = when it was submitted
 
 
 def answer(runner: ChatRunner, prompt: Prompt, task: Task) -> Iterator[Event]:
@@ -79,7 +81,9 @@ def _read(events: Iterator[Event], task: Task) -> Iterator[Event]:
             rest = reader.finish()
             if not rest.is_empty:
                 yield rest
-            spent_ns = event.total_ns + task.load_ns
+            # Also what came before the model's own work: writing the prompt and its tokens.
+            came_ns = time.monotonic_ns() - task.began_ns if task.began_ns else 0
+            spent_ns = max(came_ns, event.total_ns + task.load_ns)
             yield replace(event, load_ns=task.load_ns, total_ns=spent_ns)
         else:
             # Also an empty piece goes on: it is a sign of life.

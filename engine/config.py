@@ -8,13 +8,15 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
+CacheType = Literal["f16", "q8_0", "q4_0"]
 
 OLLAMA_PORT = 11434
 
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"(\d+\.?\d*|\.\d+) ?([kmgt]?)(i?b?)")
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
@@ -33,6 +35,13 @@ class EngineSettings:
     extra_models_dirs: tuple[Path, ...] = ()  # further models folders, only read
     is_pruning: bool = True  # whether what nothing uses any more is deleted
     key_path: Path | None = None  # what signs requests for registries' tokens
+    prefix_cache_bytes: int = 512 << 20  # main memory per model for conversations without a slot
+    flash_attention: bool | None = None  # None = llama.cpp chooses
+    cache_type: CacheType = "f16"  # of the KV cache
+    load_timeout_s: float = 300.0  # longest time that a load makes no progress; 0 = for ever
+    gpu_overhead_bytes: int = 0  # of every GPU, left alone
+    is_spread: bool = False  # models go to all GPUs, also if one would hold them
+    is_speculating: bool = True  # try tokens ahead of an answer where that pays
 
 
 def parse_duration(text: str) -> float:
@@ -69,8 +78,15 @@ def engine_settings_from(env: Mapping[str, str], *, home: Path) -> EngineSetting
         origins=_read(env, "OLLAMA_ORIGINS", _comma_list, ""),
         go_template=_read(env, "OLLAMA_GO_TEMPLATE", _flag_or_none, ""),
         extra_models_dirs=_read(env, "OLLAMA_MODELS_EXTRA", _folders, ""),
-        is_pruning=not _read(env, "OLLAMA_NOPRUNE", _flag, "0"),
+        is_pruning=not _read(env, "OLLAMA_NOPRUNE", parse_flag, "0"),
         key_path=Path("~/.ollama/id_ed25519").expanduser(),
+        prefix_cache_bytes=_read(env, "OLLAMA_PREFIX_CACHE", parse_bytes, "512MiB"),
+        flash_attention=_read(env, "OLLAMA_FLASH_ATTENTION", _flag_or_none, ""),
+        cache_type=_read(env, "OLLAMA_KV_CACHE_TYPE", _cache_type, "f16"),
+        load_timeout_s=_read(env, "OLLAMA_LOAD_TIMEOUT", _timeout, "5m"),
+        gpu_overhead_bytes=_read(env, "OLLAMA_GPU_OVERHEAD", parse_bytes, "0"),
+        is_spread=_read(env, "OLLAMA_SCHED_SPREAD", parse_flag, "0"),
+        is_speculating=_read(env, "OLLAMA_SPECULATION", _auto_or_off, "auto"),
     )
 
 
@@ -80,6 +96,19 @@ def _read(env: Mapping[str, str], name: str, kind: Callable[[str], T], default: 
         return kind(raw)
     except ValueError as error:
         raise ValueError(f"{name}={raw!r}: {error}") from error
+
+
+def parse_bytes(raw: str) -> int:
+    """Read a size such as 512MiB, 2GB, 1.5g or 1000000; a bare number counts bytes.
+
+    Raises:
+        ValueError: not a size.
+    """
+    found = _SIZE.fullmatch(raw.strip().casefold())
+    if found is None:
+        raise ValueError("expected a size such as 512MiB, 2GB or 0")
+    base = 1000 if found[3] == "b" and found[2] else 1024
+    return int(float(found[1]) * base ** " kmgt".index(found[2] or " "))
 
 
 def _loaded(wanted: int) -> int:
@@ -92,6 +121,18 @@ def _keep_alive(raw: str) -> float:
     except ValueError:
         seconds = parse_duration(raw)
     return -1.0 if seconds < 0 else min(seconds, math.inf)
+
+
+def _timeout(raw: str) -> float:
+    """Read a duration; Ollama takes 0 and less for ever."""
+    return max(0.0, _keep_alive(raw))
+
+
+def _cache_type(raw: str) -> CacheType:
+    known: dict[str, CacheType] = {"f16": "f16", "q8_0": "q8_0", "q4_0": "q4_0"}
+    if raw.casefold() not in known:
+        raise ValueError("expected f16, q8_0 or q4_0")
+    return known[raw.casefold()]
 
 
 def _comma_list(raw: str) -> tuple[str, ...]:
@@ -118,13 +159,23 @@ def parse_host(raw: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port) if is_port else OLLAMA_PORT
 
 
+def _auto_or_off(raw: str) -> bool:
+    if raw not in {"auto", "off"}:
+        raise ValueError("expected auto or off")
+    return raw == "auto"
+
+
 def _flag_or_none(raw: str) -> bool | None:
-    return _flag(raw) if raw else None
+    return parse_flag(raw) if raw else None
 
 
-def _flag(raw: str) -> bool:
-    """Read a switch as Go does; a text that is none switches on."""
-    return raw not in {"0", "f", "F", "false", "False", "FALSE"}
+def parse_flag(raw: str) -> bool:
+    """Read a switch of Ollama's: whatever is no way to say no means yes.
+
+    Source: Ollama's envconfig, Bool(), and Go's strconv.ParseBool for the ways to say no.
+    """
+    said = raw.strip().strip("\"'")
+    return said not in {"", "0", "f", "F", "false", "False", "FALSE"}
 
 
 def calm_openmp(env: MutableMapping[str, str]) -> None:

@@ -65,7 +65,8 @@ class Engine:
             is_pruning=settings.is_pruning,
             key_path=settings.key_path,
         )
-        self._loader = Loader(settings)
+        self._loader = Loader(settings, self._find)
+        self.meter = self._loader.meter
 
     # -- verbs that compute ---------------------------------------------------------------------
 
@@ -101,8 +102,11 @@ class Engine:
                 request.is_shifting,
                 request.n_top_logprobs,
                 load_ns,
+                began_ns,
             )
             for event in answer(runner, written.prompt, task):
+                if isinstance(event, Final):
+                    self.meter.answered(entry.name, event)
                 if isinstance(event, Final):
                     yield replace(event, context=())
                 else:
@@ -138,8 +142,11 @@ class Engine:
                 request.is_shifting,
                 request.n_top_logprobs,
                 load_ns,
+                began_ns,
             )
             for event in answer(runner, written.prompt, task):
+                if isinstance(event, Final):
+                    self.meter.answered(entry.name, event)
                 if isinstance(event, Final) and request.is_raw:
                     yield replace(event, context=())
                 else:

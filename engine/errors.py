@@ -14,6 +14,7 @@ EngineError
 ├── BlobNotFoundError           not stored (404)
 ├── BusyError                   the queue is full (503)
 ├── CancelledError              the caller went away (499)
+├── DeadlineError               the request's time was up (504)
 ├── ModelfileError              a Modelfile line is wrong
 ├── GgufError                   the file is not a usable GGUF file
 ├── LoadError                   the model does not load on this machine
@@ -110,6 +111,13 @@ class CancelledError(EngineError):
 
     def __init__(self) -> None:
         super().__init__("request canceled")
+
+
+class DeadlineError(EngineError):
+    """The time that the request gave itself was up."""
+
+    def __init__(self) -> None:
+        super().__init__("the request's deadline has passed: give it more time or ask for less")
 
 
 class RequestTemplateError(EngineError):

@@ -2,39 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 from engine.config import EngineSettings
-from engine.errors import GgufError, LoadError
+from engine.errors import GgufError, LoadError, OutOfMemoryError
 from engine.library.entry import HeaderCache
 from engine.library.facts import HeaderFacts, header_facts
 from engine.library.gguf import read_header
+from engine.metrics import Meter
+from engine.placing import DEFAULT_EMBED_CTX, Placer, this_machine
 from engine.runtime.gate import Gate
-from engine.runtime.pool import Key, Pool, Runner
+from engine.runtime.placement import (
+    STEPS_CTX,
+    Placement,
+    choose_ctx,
+    place,
+    refusal,
+    retreat,
+    step_down,
+)
+from engine.runtime.pool import Free, Key, Pool, PoolCounts, Rooms, Runner
+from engine.runtime.sizes import HOST, Wish
+from engine.runtime.weights import Weights
 from engine.types import ModelEntry, Options, RunningModel
 
 if TYPE_CHECKING:
+    from engine.runtime.devices import Machine
     from engine.runtime.llama import Model
     from engine.runtime.probe import Prober
     from engine.runtime.runners import ChatRunner, EmbedRunner, RerankRunner
 
+_log = logging.getLogger(__name__)
+
 Kind = Literal["chat", "embedding", "rerank"]
-DEFAULT_EMBED_CTX = 2048
+_MAX_REMEMBERED = 256
 MIN_VISION_CTX = 2048  # an image alone takes hundreds of tokens (Ollama's minimum)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is to be loaded, and how it is used."""
+
+    entry: ModelEntry
+    kind: Kind
+    options: Options
+    draft: ModelEntry | None = None
+
+    def key(self, n_ctx: int) -> Key:
+        """Say what makes two uses share one loaded model; `n_ctx` 0 = before it is decided."""
+        from engine.options import LOAD_TIME
+
+        options, entry = replace(self.options, num_ctx=n_ctx), self.entry
+        load_options = tuple(getattr(options, name) for name in LOAD_TIME)
+        drafted_by = self.draft.model_digest if self.draft is not None else ""
+        files = (entry.adapter_paths, entry.projector_paths, drafted_by)
+        return Key(entry.model_digest, self.kind, (*load_options, *files))
 
 
 class Loader:
     """The models in memory; each is loaded when first used."""
 
-    def __init__(self, settings: EngineSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: EngineSettings,
+        find: Callable[[str], ModelEntry] | None = None,
+        measure: Callable[[], Machine] = this_machine,
+    ) -> None:
+        """Load nothing yet.
+
+        Args:
+            find: looks up the models that drafts are named by.
+            measure: tells what devices there are and what is free.
+        """
+        self._settings, self._find = settings, find
         self._gate = Gate()
         self._headers = HeaderCache()
-        self._pool = Pool(settings.max_loaded_models, settings.keep_alive_s)
+        self._placer = Placer(settings, measure)
+        self._pool = Pool(
+            settings.max_loaded_models,
+            settings.keep_alive_s,
+            lambda: self._placer.machine().free(),
+        )
+        self._automatic: dict[Key, int] = {}  # contexts that were chosen where nobody said one
         self._known_prober: Prober | None = None
+        self.meter = Meter(self._pool.running, self._pool.counts)
 
     @contextmanager
     def chat(
@@ -86,56 +142,166 @@ class Loader:
         """List the models in memory."""
         return self._pool.running()
 
+    def counts(self) -> PoolCounts:
+        """Tell how often models were loaded and left."""
+        return self._pool.counts()
+
     def expire(self, entry: ModelEntry) -> None:
         """Take a model out of memory once nobody uses it."""
         self._pool.expire(entry.model_digest)
 
     def close(self) -> None:
-        """Unload everything."""
+        """Unload everything; a trial that runs ends."""
+        if self._known_prober is not None:
+            self._known_prober.close()
         self._pool.close()
 
     @contextmanager
     def _use(
         self, entry: ModelEntry, kind: Kind, options: Options, keep_alive_s: float | None
     ) -> Iterator[Runner]:
-        n_ctx = self._n_ctx(entry, kind, options)
-        key = _key(entry, kind, replace(options, num_ctx=n_ctx))
-        with self._pool.use(
-            key, entry, lambda: self._load(entry, kind, options, n_ctx), keep_alive_s
-        ) as runner:
-            yield runner
+        with ExitStack() as held:
+            yield self._hold(
+                held, Load(entry, kind, options, self._draft(options, kind)), keep_alive_s
+            )
 
-    def _n_ctx(self, entry: ModelEntry, kind: Kind, options: Options) -> int:
-        from engine.runtime.runners import choose_ctx
+    def _hold(self, held: ExitStack, load: Load, keep_alive_s: float | None) -> Runner:
+        """Have the model in memory; a context that nobody asked for gives way to memory."""
+        while True:
+            n_ctx = self._n_ctx(load)
+            try:
+                return held.enter_context(
+                    self._pool.use(
+                        load.key(n_ctx),
+                        load.entry,
+                        partial(self._load, load, n_ctx),
+                        keep_alive_s,
+                        fits=partial(self._fits, load, n_ctx),
+                    )
+                )
+            except OutOfMemoryError:
+                shorter = step_down(n_ctx) if self._is_automatic(load) else None
+                if shorter is None:
+                    raise
+                _log.warning("context shortened name=%s n_ctx=%s", load.entry.name, shorter)
+                self._automatic[load.key(0)] = shorter
 
-        default = self._settings.n_ctx
-        if kind != "chat":
-            default = default or DEFAULT_EMBED_CTX
-        wanted = options.num_ctx
-        if wanted and entry.projector_paths:
+    def _draft(self, options: Options, kind: Kind) -> ModelEntry | None:
+        """Find the model that drafts, if one is named.
+
+        Raises:
+            ModelNotFoundError: it is not installed.
+        """
+        is_named = kind == "chat" and options.draft_model and self._settings.is_speculating
+        return self._find(options.draft_model) if is_named and self._find is not None else None
+
+    def _n_ctx(self, load: Load) -> int:
+        """Decide the tokens per request; one that nobody said is decided once."""
+        wanted, said = load.options.num_ctx, self._settings.n_ctx
+        if self._is_automatic(load):
+            if load.key(0) not in self._automatic:
+                if len(self._automatic) >= _MAX_REMEMBERED:
+                    self._automatic.clear()
+                self._automatic[load.key(0)] = self._automatic_ctx(load)
+            return self._automatic[load.key(0)]
+        if load.kind != "chat":
+            said = said or DEFAULT_EMBED_CTX
+        if wanted and load.entry.projector_paths:
             wanted = max(wanted, MIN_VISION_CTX)
-        return choose_ctx(wanted, default, self.facts(entry).context_length)
+        return choose_ctx(wanted, said, self.facts(load.entry).context_length)
 
-    def _load(self, entry: ModelEntry, kind: Kind, options: Options, n_ctx: int) -> Runner:
+    def _is_automatic(self, load: Load) -> bool:
+        return load.kind == "chat" and not load.options.num_ctx and not self._settings.n_ctx
+
+    def _automatic_ctx(self, load: Load) -> int:
+        weights, machine = self._placer.weights(load.entry.model_path), self._placer.machine()
+        try:
+            whole = machine.with_free(self._pool.rooms().whole)
+            return place(weights, whole, self._wish(load, 0)).n_ctx
+        except OutOfMemoryError:  # said better by the load
+            return min(STEPS_CTX[-1], weights.n_ctx_train or STEPS_CTX[-1])
+
+    def _wish(self, load: Load, n_ctx: int) -> Wish:
+        is_chat = load.kind == "chat"
+        return self._placer.wish(load.entry, load.options, n_ctx, is_chat=is_chat, draft=load.draft)
+
+    def _fits(self, load: Load, n_ctx: int, rooms: Rooms) -> bool:
+        """Tell whether other models may stay: this one goes where it would go without them."""
+        weights, machine = self._placer.weights(load.entry.model_path), self._placer.machine()
+        wish = self._wish(load, n_ctx)
+        try:
+            best = place(weights, machine.with_free(rooms.whole), wish)
+        except OutOfMemoryError:
+            return True  # nobody needs to leave for what never fits
+        try:
+            return place(weights, machine.with_free(rooms.free), wish).rank >= best.rank
+        except OutOfMemoryError:
+            return False
+
+    def _load(self, load: Load, n_ctx: int, free: Free) -> Runner:
+        """Load a model; after a failure for memory again with fewer layers on the GPU.
+
+        Raises:
+            OutOfMemoryError: what is needed, what there is, what helps.
+        """
+        weights = self._placer.weights(load.entry.model_path)
+        machine, wish = self._placer.machine().with_free(free), self._wish(load, n_ctx)
+        placement = self._place(load, weights, machine, wish)
+        while True:
+            try:
+                return self._open(load, placement, free)
+            except OutOfMemoryError as error:
+                less = retreat(placement, wish)
+                if less is None:
+                    raise OutOfMemoryError(
+                        f"{load.entry.name}: {refusal(weights, machine, wish)} ({error})"
+                    ) from error
+                wish, placement = less, place(weights, machine, less)
+                _log.warning(
+                    "load retried name=%s gpu_layers=%s", load.entry.name, placement.n_gpu_layers
+                )
+
+    def _place(self, load: Load, weights: Weights, machine: Machine, wish: Wish) -> Placement:
+        try:
+            return place(weights, machine, wish)
+        except OutOfMemoryError as error:
+            raise OutOfMemoryError(f"{load.entry.name}: {error}") from error
+
+    def _open(self, load: Load, placement: Placement, free: Free) -> Runner:
         from engine.runtime.runners import ChatRunner, EmbedRunner, LoadPlan, RerankRunner
 
+        entry, kind, settings = load.entry, load.kind, self._settings
+        options = replace(load.options, num_gpu=placement.n_gpu_layers)
+        if load.draft is not None:
+            self._proven(load.draft, kind, options, placement)  # what cannot be loaded ends here
+        left = free.get(HOST, 0) - placement.needs()[HOST]
         plan = LoadPlan(
             path=entry.model_path,
-            options=options,
-            n_ctx=n_ctx,
-            n_slots=self._settings.n_parallel if kind == "chat" else 1,
-            max_queue=self._settings.max_queue,
-            has_extra_buffers=self._proven(entry, kind, options),
+            options=load.options,
+            n_ctx=placement.n_ctx,
+            n_slots=placement.n_slots,
+            max_queue=settings.max_queue,
+            has_extra_buffers=self._proven(entry, kind, options, placement),
             adapters=entry.adapter_paths,
             projectors=entry.projector_paths if kind == "chat" else (),
+            prefix_cache_bytes=choose_prefix_cache(settings.prefix_cache_bytes, left, kind),
+            is_speculating=settings.is_speculating,
+            draft_path=load.draft.model_path if load.draft is not None else None,
+            name=entry.name,
+            placement=placement,
+            load_timeout_s=settings.load_timeout_s,
         )
         if kind == "chat":
-            return ChatRunner(plan, self._gate)
+            runner = ChatRunner(plan, self._gate)
+            self.meter.watch(entry.name, runner.worker)
+            return runner
         if kind == "embedding":
             return EmbedRunner(plan, self._gate)
         return RerankRunner(plan, self._gate)
 
-    def _proven(self, entry: ModelEntry, kind: Kind, options: Options) -> bool:
+    def _proven(
+        self, entry: ModelEntry, kind: Kind, options: Options, placement: Placement
+    ) -> bool:
         from engine.runtime.llama import build_features
         from engine.runtime.probe import Prober, Trial
 
@@ -150,14 +316,17 @@ class Loader:
             num_gpu=options.num_gpu,
             adapters=entry.adapter_paths,
             projectors=entry.projector_paths if kind == "chat" else (),
+            context_settings=_unusual(placement),
         )
         return self._known_prober.verdict(trial).has_extra_buffers
 
 
-def _key(entry: ModelEntry, kind: Kind, options: Options) -> Key:
-    from engine.options import LOAD_TIME
+def _unusual(placement: Placement) -> tuple[tuple[str, object], ...]:
+    """List how the cache is kept where that is not llama.cpp's own way: other code runs then."""
+    kept = (("cache_type", placement.cache_type), ("flash_attention", placement.flash_attention))
+    return tuple((name, value) for name, value in kept if value not in ("f16", None))
 
-    load_options = tuple(getattr(options, name) for name in LOAD_TIME)
-    return Key(
-        entry.model_digest, kind, (*load_options, entry.adapter_paths, entry.projector_paths)
-    )
+
+def choose_prefix_cache(wanted_bytes: int, left_bytes: int, kind: Kind) -> int:
+    """Decide the memory for conversations without a slot: a quarter of what is left at most."""
+    return max(0, min(wanted_bytes, left_bytes // 4)) if kind == "chat" else 0

@@ -13,7 +13,9 @@ from engine.types import Options
 
 _log = logging.getLogger(__name__)
 
-LOAD_TIME = ("num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread")
+LOAD_TIME = (
+    "draft_model", "num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread",
+)  # fmt: skip
 
 # Sent by clients of older versions; without effect in Ollama too.
 _IGNORED = frozenset((
@@ -79,6 +81,12 @@ def _truth(name: str, value: object) -> bool:
     return value
 
 
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f'option "{name}" must be of type string')
+    return value
+
+
 def _texts(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
@@ -117,6 +125,7 @@ _BY_TYPE: dict[str, Callable[[str, object], object]] = {
     "int": _whole,
     "float": _real,
     "bool": _truth,
+    "str": _text,
     "tuple[str, ...]": _texts,
     "tuple[tuple[str, float], ...]": _biases,
 }

@@ -109,7 +109,9 @@ class Options:
     mirostat_eta: float = 0.1
     adaptive_target: float = -1.0  # probability that choices shall have on average; -1 = off
     adaptive_decay: float = 0.9
+    draft_num: int = -1  # tokens tried ahead in a step at most; 0 = none, -1 the engine chooses
     # From here on: a change means that the model is loaded anew.
+    draft_model: str = ""  # an installed model of the same vocabulary that drafts; "" = none
     num_ctx: int = 0  # tokens per request; 0 lets the engine choose
     num_batch: int = 512
     num_gpu: int = -1  # layers on the GPU; -1 as many as fit
@@ -199,6 +201,8 @@ class Final:
     generate_ns: int = 0
     context: tuple[int, ...] = ()  # prompt and answer as tokens; empty for chat and raw
     stop_string: str = ""  # the one of the request's that ended the answer
+    n_drafted: int = 0  # tokens that were tried ahead of the answer
+    n_accepted: int = 0  # of those: became part of it
 
 
 Event = Piece | Final
@@ -271,6 +275,21 @@ class ModelEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """What one model takes of one device, as llama.cpp reports it."""
+
+    device: str  # CPU = main memory; CUDA0, Metal ...
+    weights_bytes: int = 0
+    cache_bytes: int = 0  # KV cache and recurrent states
+    compute_bytes: int = 0  # buffers of a step and its results
+
+    @property
+    def size_bytes(self) -> int:
+        """Add it up."""
+        return self.weights_bytes + self.cache_bytes + self.compute_bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RunningModel:
     """One model in memory."""
 
@@ -279,6 +298,7 @@ class RunningModel:
     size_bytes: int  # weights, KV cache and buffers
     size_vram_bytes: int
     n_ctx: int  # tokens per request
+    memory: tuple[DeviceMemory, ...] = ()  # main memory first; empty while it is being loaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from engine.errors import (
     BlobNotFoundError,
     BusyError,
     CancelledError,
+    DeadlineError,
     EngineError,
     FormatError,
     ModelfileError,
@@ -29,6 +30,7 @@ from engine.errors import (
 logger = logging.getLogger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499
+RETRY_AFTER_S = 1  # what a client that finds the queue full is told to wait
 
 _OPENAI_TYPE = {400: "invalid_request_error", 404: "not_found_error"}
 _ANTHROPIC_TYPE = {
@@ -71,6 +73,7 @@ _STATUS: tuple[tuple[type[EngineError], int], ...] = (
     (ModelNotFoundError, 404),
     (BlobNotFoundError, 404),
     (BusyError, 503),
+    (DeadlineError, 504),
     (CancelledError, CLIENT_CLOSED_REQUEST),
 )
 
@@ -105,7 +108,10 @@ def anthropic_error(error: Exception) -> dict[str, object]:
 
 def error_response(path: str, error: Exception) -> Response:
     """Answer a failed request in the shape that its path promises."""
-    return json_response(_shape_of(path)(error), status_of(error))
+    answer = json_response(_shape_of(path)(error), status_of(error))
+    if answer.status_code == 503:
+        answer.headers["retry-after"] = str(RETRY_AFTER_S)
+    return answer
 
 
 def _shape_of(path: str) -> Callable[[Exception], dict[str, object]]:

@@ -113,6 +113,12 @@ def usage(finals: Mapping[int, Final], n_choices: int) -> Json:
     }
     if n_reused:
         counts["prompt_tokens_details"] = {"cached_tokens": n_reused}
+    if n_drafted := sum(one.n_drafted for one in finals.values()):
+        n_accepted = sum(one.n_accepted for one in finals.values())
+        counts["completion_tokens_details"] = {
+            "accepted_prediction_tokens": n_accepted,
+            "rejected_prediction_tokens": n_drafted - n_accepted,
+        }
     return counts
 
 

@@ -83,6 +83,18 @@ class Joined(Generic[T]):
         return task
 
 
+class Single(Generic[T]):
+    """One feed whose items come numbered like those of several, without the tasks they need."""
+
+    def __init__(self, feed: Feed[T]) -> None:
+        self._feed = feed
+        self.close = feed.close
+
+    async def batch(self) -> list[tuple[int, T]]:
+        """Wait until there is something; an empty list is the end."""
+        return [(0, item) for item in await self._feed.batch()]
+
+
 class StreamingAnswer(Response, Generic[T]):
     """Sends a feed batch by batch; an error in the middle becomes its last frame."""
 
@@ -140,7 +152,9 @@ async def stream_all(
     bridge: Bridge, request: Request, opens: Sequence[Open[T]], framing: Framing[tuple[int, T]]
 ) -> Response:
     """Answer with several streams at once, each item numbered; else as `stream`."""
-    return await _answer(request, Joined(_feeds(bridge, opens)), framing)
+    feeds = _feeds(bridge, opens)
+    source = Single(feeds[0]) if len(feeds) == 1 else Joined(feeds)
+    return await _answer(request, source, framing)
 
 
 async def gather(bridge: Bridge, request: Request, open_: Open[T]) -> list[T]:

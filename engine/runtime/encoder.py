@@ -9,32 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import RequestError, RuntimeFailedError
+from engine.runtime.batch_native import Batch
 from engine.runtime.gate import Gate
-from engine.runtime.llama import Batch, Context, Model
+from engine.runtime.interrupt_native import Interrupt
+from engine.runtime.llama import Context, Model
 from engine.types import Priority, Vectors
 
 # Tokens of one step; measured best on two cores for all-MiniLM (docs/decisions/002).
 STEP_TOKENS = 512
+SHARED_STEP_TOKENS = 256  # one passage: while others come and go, little is lost or waited for
 MAX_SEQUENCES = 64
 
 
-def pack(lengths: Sequence[int], budget: int, max_sequences: int) -> list[list[int]]:
-    """Group texts into steps of at most `budget` tokens, in order.
+def count_fitting(lengths: Sequence[int], budget: int) -> int:
+    """Tell how many texts, from the first on, make a step of at most `budget` tokens.
 
     Args:
-        lengths: tokens of each text; one over the budget goes alone.
-    Returns:
-        indices into `lengths`, one list a step.
+        lengths: tokens of each text; the first goes in any case.
     """
-    groups: list[list[int]] = []
-    room = 0
-    for at, length in enumerate(lengths):
-        if not groups or length > room or len(groups[-1]) >= max_sequences:
-            groups.append([])
-            room = budget
-        groups[-1].append(at)
+    room, n_fitting = budget, 0
+    for length in lengths:
+        if n_fitting and length > room:
+            break
         room -= length
-    return groups
+        n_fitting += 1
+    return n_fitting
 
 
 def normalise(vectors: Vectors) -> Vectors:
@@ -101,21 +100,36 @@ class Encoder:
         read: Callable[[int, int], None],
     ) -> None:
         """Compute all texts; `read` takes one's result: (index of the text, its sequence)."""
-        for group in pack([len(text) for text in texts], STEP_TOKENS, MAX_SEQUENCES):
-            with self._gate.hold(priority), self._one_at_a_time:
+        lengths, begin = [len(text) for text in texts], 0
+        while begin < len(texts):
+            is_yielding = priority == Priority.BACKGROUND
+            budget = SHARED_STEP_TOKENS if is_yielding and self._gate.is_shared() else STEP_TOKENS
+            end = begin + count_fitting(lengths[begin : begin + MAX_SEQUENCES], budget)
+            interrupt = Interrupt()
+            break_off = interrupt.set if is_yielding else None
+            with self._gate.hold(priority, break_off=break_off), self._one_at_a_time:
                 if self._is_stopped:
                     raise RuntimeFailedError("the model is being unloaded")
-                self._decode([texts[at] for at in group])
-                for sequence, at in enumerate(group):
+                if not self._decode(texts[begin:end], interrupt):
+                    continue
+                for sequence, at in enumerate(range(begin, end)):
                     read(at, sequence)
+            begin = end
 
-    def _decode(self, texts: Sequence[Sequence[int]]) -> None:
+    def _decode(self, texts: Sequence[Sequence[int]], interrupt: Interrupt) -> bool:
+        """Compute a step; False if it was broken off."""
         self._batch.clear()
         for sequence, text in enumerate(texts):
-            for position, token in enumerate(text):
-                self._batch.add(token, position, sequence, wants_output=True)
+            self._batch.extend(text, 0, sequence, n_outputs=len(text))
         self._context.forget_all()
-        self._context.decode(self._batch)
+        try:
+            with interrupt.watched(self._context):
+                self._context.decode(self._batch)
+        except RuntimeFailedError:
+            if not interrupt.is_set:
+                raise
+            return False
+        return True
 
     def stop(self) -> None:
         """Let no further step begin."""

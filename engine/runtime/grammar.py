@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from engine.errors import FormatError
+from engine.runtime.grammar_ways import check_ways
 from engine.types import Format
 
 # llama.cpp reads a grammar by recursion: 20,000 brackets, or 100,000 rules that only name the next,
@@ -88,7 +89,7 @@ def _check_counts(schema: Mapping[str, object]) -> None:
 
 
 def check_size(grammar: str) -> None:
-    """Refuse a grammar that is too large or too deep to be read.
+    """Refuse a grammar that is too large or too deep to be read, or has too many ways.
 
     Raises:
         FormatError: says which it is.
@@ -106,3 +107,4 @@ def check_size(grammar: str) -> None:
                 "the grammar cannot be used: its brackets are nested deeper than "
                 f"{_MAX_NESTING:,}; give the inner parts rules of their own"
             )
+    check_ways(grammar)

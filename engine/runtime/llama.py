@@ -1,4 +1,4 @@
-"""Own one llama.cpp object each: a model, a batch, a context.
+"""Own one llama.cpp object each: a model, a context.
 
 Everything native is here and in the files `*_native.py` beside it, behind classes that are closed
 once and say in Python what went wrong. Nothing in these files decides; nothing outside them
@@ -19,11 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import LoadError, OutOfMemoryError, RuntimeFailedError
+from engine.runtime.batch_native import Batch
 from engine.runtime.log_native import LOG, start_backend
+from engine.runtime.params_native import LoadWatch, context_params, model_params
+from engine.runtime.placement import Placement
 from engine.types import Options
 
 POOLING_NONE, POOLING_RANK = 0, 4  # llama_pooling_type
 _NO_POOLING_SAID = -1
+# Source: llama.cpp, include/llama.h, `llama_decode`.
+_DECODE_SAYS = {
+    1: "the KV cache has no room for this step: lower num_ctx or send fewer requests at once",
+    2: "the computation was aborted",
+    -1: "llama.cpp refuses the step's tokens",
+    -2: "no memory for this step: lower num_ctx, num_batch or OLLAMA_NUM_PARALLEL",
+}
 
 
 def build_features() -> dict[str, str]:
@@ -37,6 +47,25 @@ def build_features() -> dict[str, str]:
     }
 
 
+def _refused(path: Path, said: str, stalled_s: float | None) -> LoadError:
+    if stalled_s is not None:
+        return LoadError(
+            f"{path.name}: the load made no progress for {stalled_s:.0f} s, so it was ended; look "
+            "at the disk, or set OLLAMA_LOAD_TIMEOUT to a longer time"
+        )
+    kind = OutOfMemoryError if "alloc" in said.casefold() else LoadError
+    return kind(f"{path.name}: llama.cpp cannot load the file: {said or 'no reason given'}")
+
+
+def _no_context(n_sequences: int, n_ctx: int, said: str) -> LoadError:
+    if said and "alloc" not in said.casefold():
+        return LoadError(f"llama.cpp cannot compute with this model: {said}")
+    return OutOfMemoryError(
+        f"no memory for {n_sequences} requests of {n_ctx:,} tokens: lower num_ctx or "
+        f"OLLAMA_NUM_PARALLEL ({said or 'llama.cpp gives no reason'})"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PairMarks:
     """Tokens before a query, between it and a document, and after that."""
@@ -44,6 +73,11 @@ class PairMarks:
     begin: tuple[int, ...]
     between: tuple[int, ...]
     end: tuple[int, ...]
+
+
+def has_gpu() -> bool:
+    """Tell whether the installed build can compute elsewhere than on the processor."""
+    return bool(native.llama_supports_gpu_offload())
 
 
 class Model:
@@ -56,28 +90,28 @@ class Model:
         *,
         has_extra_buffers: bool = True,
         adapters: Sequence[Path] = (),
+        placement: Placement | None = None,
+        load_timeout_s: float = 0.0,
     ) -> None:
         """Load a file.
 
         Args:
             adapters: LoRA files that every context applies in full.
+            placement: where the layers go; None leaves it to the options and to llama.cpp.
+            load_timeout_s: longest time without progress; 0 waits for ever.
             has_extra_buffers: let llama.cpp repack weights for the processor (AMX and others);
                 off is slower and works where that code crashes.
         Raises:
             LoadError: llama.cpp refuses a file; its own words are quoted.
         """
         start_backend()
-        params = native.llama_model_default_params()
-        params.n_gpu_layers = 999 if options.num_gpu < 0 else options.num_gpu
-        params.main_gpu = options.main_gpu
-        params.use_extra_bufts = has_extra_buffers
-        mode = b"mmap" if options.use_mmap else b"none"
-        params.load_mode = native.llama_load_mode_from_str(mode)
+        watch = LoadWatch(load_timeout_s)
+        params, _kept = model_params(
+            options, placement, has_extra_buffers=has_extra_buffers, watch=watch
+        )
         self._model = native.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
-            said = LOG.tail()
-            kind = OutOfMemoryError if "alloc" in said.casefold() else LoadError
-            raise kind(f"{path.name}: llama.cpp cannot load the file: {said or 'no reason given'}")
+            raise _refused(path, LOG.tail(), load_timeout_s if watch.is_stalled else None)
         self._vocab = native.llama_model_get_vocab(self._model)
         self._pieces: dict[int, bytes] = {}
         self.n_vocab: int = native.llama_vocab_n_tokens(self._vocab)
@@ -113,13 +147,6 @@ class Model:
     def vocab(self) -> object:
         """The native vocabulary, for samplers."""
         return self._vocab
-
-    def cache_bytes_per_token(self) -> int:
-        """Estimate the KV cache of one token in bytes, both halves in f16."""
-        n_heads = max(1, native.llama_model_n_head(self._model))
-        n_kv = native.llama_model_n_head_kv(self._model)
-        n_wide = native.llama_model_n_embd(self._model)
-        return int(2 * 2 * self.n_layers * n_kv * (n_wide // n_heads))
 
     def metadata(self, key: str) -> str:
         """Return one of the file's own entries as text; empty if it has none."""
@@ -195,6 +222,10 @@ class Model:
         """Return the bytes of one token; those of its text if it is a control token."""
         return self.piece(token) or self._piece(token, shows_special=True)
 
+    def token_text(self, token: int) -> bytes:
+        """Return a token as the file writes it."""
+        return bytes(native.llama_vocab_get_text(self._vocab, token) or b"")
+
     def special_text(self, token: int) -> str:
         """Return the text of a token, control tokens included."""
         return self._piece(token, shows_special=True).decode("utf-8", "replace")
@@ -216,6 +247,12 @@ class Model:
         if self._end_tokens is None:
             self._end_tokens = frozenset(filter(self.is_end, range(self.n_vocab)))
         return self._end_tokens
+
+    @property
+    def can_trim(self) -> bool:
+        """Whether its memory has one cell a token, so that the last ones can be dropped."""
+        is_recurrent = native.llama_model_is_recurrent(self._model)
+        return not (is_recurrent or native.llama_model_is_hybrid(self._model))
 
     def suppressed_tokens(self) -> list[int]:
         """List the tokens that the file forbids to generate."""
@@ -261,42 +298,6 @@ class Model:
         self.close()
 
 
-class Batch:
-    """Room for the tokens of one step."""
-
-    def __init__(self, n_tokens: int) -> None:
-        self._batch = native.llama_batch_init(n_tokens, 0, 1)
-        self.room = n_tokens
-        self.n_tokens = 0
-
-    def clear(self) -> None:
-        """Forget all tokens."""
-        self.n_tokens = 0
-        self._batch.n_tokens = 0
-
-    def add(self, token: int, position: int, sequence: int, *, wants_output: bool) -> int:
-        """Append one token and return its index in the batch."""
-        at = self.n_tokens
-        self._batch.token[at] = token
-        self._batch.pos[at] = position
-        self._batch.n_seq_id[at] = 1
-        self._batch.seq_id[at][0] = sequence
-        self._batch.logits[at] = wants_output
-        self.n_tokens = self._batch.n_tokens = at + 1
-        return at
-
-    @property
-    def native(self) -> object:
-        """The native struct, for decoding."""
-        return self._batch
-
-    def close(self) -> None:
-        """Free the room."""
-        if self._batch is not None:
-            native.llama_batch_free(self._batch)
-            self._batch = None
-
-
 class Context:
     """The working memory of a model: KV cache and compute buffers, used by one thread at a time."""
 
@@ -311,6 +312,7 @@ class Context:
         is_embedding: bool = False,
         pooling: int = _NO_POOLING_SAID,
         is_whole_step: bool = False,
+        placement: Placement | None = None,
     ) -> None:
         """Allocate the memory.
 
@@ -320,10 +322,11 @@ class Context:
             pooling: llama_pooling_type; by default what the model says.
             is_whole_step: a step is computed in one go, whatever its size: images in which
                 every part sees every other need that.
+            placement: the cache's type and where it lies; None leaves it to llama.cpp.
         Raises:
             OutOfMemoryError: llama.cpp cannot allocate it.
         """
-        params = native.llama_context_default_params()
+        params = context_params(placement)
         params.n_ctx = n_ctx if is_embedding else n_ctx * n_sequences
         params.n_batch = n_batch
         params.n_ubatch = n_batch if is_embedding or is_whole_step else min(n_batch, 512)
@@ -337,13 +340,12 @@ class Context:
         self._model = model
         self._context = native.llama_init_from_model(model.pointer, params)
         if not self._context:
-            raise OutOfMemoryError(
-                f"no memory for {n_sequences} requests of {n_ctx:,} tokens: lower num_ctx or "
-                f"OLLAMA_NUM_PARALLEL ({LOG.tail() or 'llama.cpp gives no reason'})"
-            )
+            raise _no_context(n_sequences, n_ctx, LOG.tail())
         if model.adapters:
             self._apply(model.adapters)
         self._memory = native.llama_get_memory(self._context)
+        self._n_window: int = native.llama_model_n_swa(model.pointer)
+        self.can_trim = model.can_trim  # whether `forget` can keep any beginning of a sequence
         self.pooling: int = native.llama_pooling_type(self._context)
         self.n_batch = n_batch
 
@@ -367,17 +369,49 @@ class Context:
             RuntimeFailedError: llama.cpp refuses; the sequences in the batch are in no known state.
         """
         status = native.llama_decode(self._context, batch.native)
+        native.llama_synchronize(self._context)  # who measures a step measures all of it
         if status != 0:
             raise RuntimeFailedError(
-                f"llama_decode answered {status} for {batch.n_tokens} tokens: "
-                f"{LOG.tail() or 'no reason given'}"
+                f"{_DECODE_SAYS.get(status, 'llama.cpp could not compute')} (llama_decode answered "
+                f"{status} for {batch.n_tokens} tokens: {LOG.tail() or 'no reason given'})"
             )
 
     def forget(self, sequence: int, from_position: int = 0) -> bool:
         """Drop a sequence's cache from a position on; False if this model cannot do it in part."""
         if not self._memory:
             return True
+        # A sliding window forgets what lies far back: what is cut off there cannot be made good.
+        begin = native.llama_memory_seq_pos_min(self._memory, sequence)
+        end = native.llama_memory_seq_pos_max(self._memory, sequence)
+        if 0 < from_position <= end and begin > max(0, from_position - self._n_window):
+            return False
         return bool(native.llama_memory_seq_rm(self._memory, sequence, from_position, -1))
+
+    def state_bytes(self, sequence: int) -> int:
+        """Tell how large `save` would be."""
+        return int(native.llama_state_seq_get_size_ext(self._context, sequence, 0))
+
+    def save(self, sequence: int) -> NDArray[np.uint8] | None:
+        """Write down what a sequence holds; None if llama.cpp does not or there is no memory."""
+        native.llama_synchronize(self._context)
+        size = self.state_bytes(sequence)
+        try:
+            state = np.empty(size, np.uint8)
+        except MemoryError:
+            return None
+        to = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        written = native.llama_state_seq_get_data_ext(self._context, to, size, sequence, 0)
+        return state if 0 < written == size else None
+
+    def restore(self, sequence: int, state: NDArray[np.uint8]) -> bool:
+        """Let a sequence hold what `save` of this context wrote of any, and nothing else.
+
+        Returns:
+            False if it failed: forget the sequence then, nothing is known of it.
+        """
+        source = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        read = native.llama_state_seq_set_data_ext(self._context, source, state.nbytes, sequence, 0)
+        return 0 < read == state.nbytes
 
     @property
     def can_shift(self) -> bool:

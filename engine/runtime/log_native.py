@@ -8,12 +8,30 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import llama_cpp as native
 
+BufferKind = Literal["weights", "cache", "compute"]
 _LEVEL_WARNING, _LEVEL_ERROR = 3, 4  # ggml_log_level
-_SIZE = re.compile(r"(\S+)\s+(?:\w+\s+)?buffer size\s*=\s*([\d.]+) MiB")
+_SIZE = re.compile(r":\s+(\S+)\s+((?:\S+ )*)buffer size\s*=\s*([\d.]+) MiB")
+_KINDS: dict[str, BufferKind] = {
+    "model": "weights",
+    "LoRA": "weights",
+    "KV": "cache",
+    "RS": "cache",
+}
 _MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One buffer that llama.cpp reserved."""
+
+    device: str  # CPU, CPU_Mapped, CUDA0, CUDA_Host
+    kind: BufferKind
+    size_bytes: int
 
 
 class NativeLog:
@@ -21,7 +39,7 @@ class NativeLog:
 
     def __init__(self, n_lines: int = 40) -> None:
         self._lines: deque[str] = deque(maxlen=n_lines)
-        self._sizes: dict[int, list[tuple[str, int]]] = {}  # by thread, where one measures
+        self._sizes: dict[int, list[Buffer]] = {}  # by thread, where one measures
         self._callback = native.llama_log_callback(self._take)  # must outlive the library
 
     def install(self) -> None:
@@ -36,11 +54,11 @@ class NativeLog:
         mtmd_cpp.mtmd_helper_log_set(self._callback, ctypes.c_void_p(0))
 
     @contextmanager
-    def measured(self) -> Iterator[list[tuple[str, int]]]:
-        """Collect (device, bytes) of every buffer that llama.cpp says this thread reserves."""
+    def measured(self) -> Iterator[list[Buffer]]:
+        """Collect every buffer that llama.cpp says this thread reserves."""
         thread = threading.get_ident()
         outer = self._sizes.get(thread)
-        found: list[tuple[str, int]] = []
+        found: list[Buffer] = []
         self._sizes[thread] = found
         try:
             yield found
@@ -53,7 +71,10 @@ class NativeLog:
     def _take(self, level: int, text: bytes, _: object) -> None:
         sizes = self._sizes.get(threading.get_ident())
         if sizes is not None and (said := _SIZE.search(text.decode("utf-8", "replace"))):
-            sizes.append((said[1], int(float(said[2]) * _MIB)))
+            words = said[2].split()
+            known: Iterator[BufferKind] = (_KINDS[one] for one in words if one in _KINDS)
+            kind: BufferKind = next(known, "compute")
+            sizes.append(Buffer(said[1], kind, int(float(said[3]) * _MIB)))
         if level in (_LEVEL_WARNING, _LEVEL_ERROR):
             self._lines.append(" ".join(text.decode("utf-8", "replace").split()))
 

@@ -1,18 +1,20 @@
-"""Models in memory: loaded when first used, kept for a while, the longest unused leave."""
+"""Models in memory: loaded when first used, kept for a while; the longest unused make room."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from engine.errors import BusyError
-from engine.types import ModelEntry, RunningModel
+from engine.runtime.host_memory import give_back_memory
+from engine.runtime.sizes import HOST
+from engine.types import DeviceMemory, ModelEntry, RunningModel
 
 _log = logging.getLogger(__name__)
 
@@ -22,12 +24,36 @@ CLOSE_WAIT_S = 5.0  # longest time that closing waits for those who still use a 
 FOREVER_S = 100 * 365 * 86400.0  # a longer keep_alive is none; no calendar reaches further anyway
 
 
+Free = Mapping[str, int]  # bytes by device; CPU is main memory
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What a model could take."""
+
+    free: Free  # beside the models that are loaded
+    whole: Free  # if they all left
+
+
+Load = Callable[[Free], "Runner"]
+Fits = Callable[[Rooms], bool]  # whether a load need not wait for more room
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCounts:
+    """What happened since the start."""
+
+    n_loads: int = 0
+    n_evictions: int = 0  # to make room
+    n_expired: int = 0  # after their time, or because somebody asked
+    loads_seconds: float = 0.0
+
+
 class Runner(Protocol):
     """A loaded model with what it needs to compute."""
 
     n_ctx: int
-    size_bytes: int  # weights, cache and buffers
-    size_vram_bytes: int  # the part of it on a GPU
+    memory: tuple[DeviceMemory, ...]  # main memory first
 
     def stop(self) -> None:
         """End what runs with an error; the memory stays until `close`."""
@@ -63,9 +89,22 @@ class _Loaded:
 class Pool:
     """Loaded models by key."""
 
-    def __init__(self, max_loaded: int, keep_alive_s: float = 300.0) -> None:
-        self._max_loaded, self._keep_alive_s = max_loaded, keep_alive_s
+    def __init__(
+        self,
+        max_loaded: int,
+        keep_alive_s: float = 300.0,
+        measure: Callable[[], Free] = dict,
+    ) -> None:
+        """Hold nothing yet.
+
+        Args:
+            measure: tells the free bytes by device as they are now.
+        """
+        self._max_loaded, self._keep_alive_s, self._measure = max_loaded, keep_alive_s, measure
         self._loaded: dict[Key, _Loaded] = {}
+        self._leaving: list[_Loaded] = []  # nobody's any more, but still in memory
+        self._capacity: dict[str, int] = {}  # what is free while nothing is loaded
+        self._counts = PoolCounts()
         self._changed = threading.Condition()
         self._loading = threading.Lock()  # one load at a time; loaded models keep serving
         self._is_closed = False
@@ -75,11 +114,21 @@ class Pool:
 
     @contextmanager
     def use(
-        self, key: Key, entry: ModelEntry, load: Callable[[], Runner], keep_alive_s: float | None
+        self,
+        key: Key,
+        entry: ModelEntry,
+        load: Load,
+        keep_alive_s: float | None,
+        *,
+        fits: Fits = lambda _: True,
     ) -> Iterator[Runner]:
         """Hold a model in memory while the block runs; load it first if need be.
 
+        While it does not fit, the longest unused models leave; if all are in use it waits. Alone
+        it is loaded in any case: the load itself refuses what is too large.
+
         Args:
+            load: is given the free bytes by device.
             keep_alive_s: how long it stays afterwards; None leaves what was said before.
         Raises:
             BusyError: no room came free in time.
@@ -91,9 +140,9 @@ class Pool:
             with self._loading:
                 loaded = self._claim(key, keep_alive_s)
                 if loaded is None:
-                    self._make_room()
+                    free = self._make_room(fits)
                     stay_s = self._keep_alive_s if keep_alive_s is None else keep_alive_s
-                    loaded = self._load(key, entry, load, stay_s)
+                    loaded = self._load(key, entry, lambda: load(free), stay_s)
         try:
             yield loaded.runner
         finally:
@@ -111,6 +160,43 @@ class Pool:
             if found is not None and loaded is not None:
                 self._release(found, loaded)
 
+    def counts(self) -> PoolCounts:
+        """Tell what happened since the start."""
+        with self._changed:
+            return self._counts
+
+    def rooms(self) -> Rooms:
+        """Tell what a model could take now.
+
+        Main memory that holds mapped files counts as free to the system, so what there was without
+        models, less what they take, is held against what is free now; the smaller counts.
+        """
+        with self._changed:
+            now = self._measure()
+            used: dict[str, int] = {}
+            for one in (*self._loaded.values(), *self._leaving):
+                for each in one.runner.memory:
+                    used[each.device] = used.get(each.device, 0) + each.size_bytes
+            self._remember_capacity(now)
+            free, whole = {}, {}
+            for device, bytes_now in now.items():
+                most, taken = self._capacity.get(device, bytes_now), used.get(device, 0)
+                free[device] = max(0, min(bytes_now, most - taken))
+                whole[device] = max(0, min(most, bytes_now + taken))
+            return Rooms(free, whole)
+
+    def _remember_capacity(self, now: Free) -> None:
+        """Note what there would be with nothing loaded: at least what is surely ours or free."""
+        held = [*self._loaded.values(), *self._leaving]
+        if not held:
+            self._capacity = dict(now)
+        for device, bytes_now in now.items():
+            memory = [one for each in held for one in each.runner.memory if one.device == device]
+            # Mapped weights in main memory may stand among what is free already.
+            surely = sum(one.size_bytes - one.weights_bytes * (device == HOST) for one in memory)
+            known = self._capacity.get(device, 0)
+            self._capacity[device] = max(known, bytes_now + surely)
+
     def running(self) -> list[RunningModel]:
         """List the loaded models, the one that expires last first."""
         now_s = time.monotonic()
@@ -122,9 +208,11 @@ class Pool:
         for one in everyone:
             left_s = one.expires_in_s(now_s)
             until = None if left_s is None else datetime.now(UTC) + timedelta(seconds=left_s)
-            held = one.runner
+            memory = one.runner.memory
+            total = sum(each.size_bytes for each in memory)
+            main = sum(each.size_bytes for each in memory if each.device == HOST)
             found.append(
-                RunningModel(one.entry, until, held.size_bytes, held.size_vram_bytes, held.n_ctx)
+                RunningModel(one.entry, until, total, total - main, one.runner.n_ctx, memory)
             )
         far = datetime.max.replace(tzinfo=UTC)
         return sorted(found, key=lambda one: one.expires_at or far, reverse=True)
@@ -170,15 +258,18 @@ class Pool:
         if keep_alive_s >= 0:
             until = datetime.now(UTC) + timedelta(seconds=keep_alive_s)
         self._coming = (entry, until)
+        began_s = time.monotonic()
         try:
-            return self._add(key, _Loaded(entry, load(), 1, keep_alive_s))
+            return self._add(key, _Loaded(entry, load(), 1, keep_alive_s), began_s)
         finally:
             self._coming = None
 
-    def _add(self, key: Key, loaded: _Loaded) -> _Loaded:
+    def _add(self, key: Key, loaded: _Loaded, began_s: float) -> _Loaded:
+        spent_s = time.monotonic() - began_s
         with self._changed:
             is_late = self._is_closed
             self._coming = None
+            self._count(n_loads=1, loads_seconds=spent_s)
             if not is_late:
                 self._loaded[key] = loaded
             self._changed.notify_all()
@@ -196,25 +287,33 @@ class Pool:
         if loaded.keep_alive_s == 0:
             self._drop_expired()
 
-    def _make_room(self) -> None:
+    def _make_room(self, fits: Fits) -> Free:
         deadline_s = time.monotonic() + WAIT_FOR_ROOM_S
         while True:
             with self._changed:
                 if self._is_closed:
                     raise BusyError
-                if len(self._loaded) < self._max_loaded:
-                    return
-                idle = [
-                    (one.idle_since_s, key) for key, one in self._loaded.items() if not one.n_users
-                ]
-                victim = self._loaded.pop(min(idle, key=lambda pair: pair[0])[1]) if idle else None
+                rooms = self.rooms()
+                is_alone = not self._loaded and not self._leaving
+                if is_alone or (len(self._loaded) < self._max_loaded and fits(rooms)):
+                    return rooms.free
+                victim = self._take_longest_unused()
                 if victim is None:
                     if time.monotonic() > deadline_s:
                         raise BusyError
                     self._changed.wait(1.0)
             if victim is not None:
                 _log.info("model evicted name=%s", victim.entry.name)
-                victim.runner.close()
+                self._free([victim])
+
+    def _take_longest_unused(self) -> _Loaded | None:
+        idle = [(one.idle_since_s, key) for key, one in self._loaded.items() if not one.n_users]
+        if not idle:
+            return None
+        victim = self._loaded.pop(min(idle, key=lambda pair: pair[0])[1])
+        self._leaving.append(victim)
+        self._count(n_evictions=1)
+        return victim
 
     def _drop_expired(self) -> None:
         now_s = time.monotonic()
@@ -225,10 +324,39 @@ class Pool:
                 if not one.n_users and (left := one.expires_in_s(now_s)) is not None and left <= 0
             ]
             victims = [self._loaded.pop(key) for key in gone]
-            self._changed.notify_all()
+            self._leaving += victims
+            self._count(n_expired=len(victims))
         for victim in victims:
             _log.info("model expired name=%s", victim.entry.name)
-            victim.runner.close()
+        self._free(victims)
+
+    def _free(self, victims: Sequence[_Loaded]) -> None:
+        """Close what nobody can reach any more; only then is its memory free."""
+        try:
+            for victim in victims:
+                victim.runner.close()
+            if victims:
+                give_back_memory()  # or the allocator keeps what the next model asks for anew
+        finally:
+            with self._changed:
+                self._leaving = [one for one in self._leaving if one not in victims]
+                self._changed.notify_all()
+
+    def _count(
+        self,
+        *,
+        n_loads: int = 0,
+        n_evictions: int = 0,
+        n_expired: int = 0,
+        loads_seconds: float = 0.0,
+    ) -> None:
+        known = self._counts
+        self._counts = PoolCounts(
+            known.n_loads + n_loads,
+            known.n_evictions + n_evictions,
+            known.n_expired + n_expired,
+            known.loads_seconds + loads_seconds,
+        )
 
     def _keep(self) -> None:
         while True:

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import GgufError, LoadError, RequestError
 from engine.library.gguf import read_header
+from engine.runtime.draft import DraftModel, check_vocabulary
 from engine.runtime.encoder import MAX_SEQUENCES, STEP_TOKENS, Encoder
 from engine.runtime.gate import Gate
-from engine.runtime.llama import POOLING_NONE, Context, Model
-from engine.runtime.log_native import LOG
+from engine.runtime.llama import POOLING_NONE, Context, Model, has_gpu
+from engine.runtime.log_native import LOG, Buffer
 from engine.runtime.media import Prompt
+from engine.runtime.placement import Placement
+from engine.runtime.sizes import HOST
 from engine.runtime.worker import Worker
-from engine.types import Options, Priority, Vectors
+from engine.types import DeviceMemory, Options, Priority, Vectors
 
 if TYPE_CHECKING:
     from engine.runtime.mtmd_native import Projector
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_CTX = 4096  # tokens per request where nothing else is said
-MIN_CTX = 4
 MAX_THREADS_PER_CORE = 4  # more never help; thousands crash llama.cpp and with it the process
 WHOLE_IMAGE_TOKENS = 2048  # a step of models whose images cannot be computed in parts
+MOST_LAYERS = 999  # more than any model has
 _MEAN_POOLING = 1
 
 
@@ -46,18 +49,12 @@ class LoadPlan:
     has_extra_buffers: bool
     adapters: tuple[Path, ...] = ()  # LoRA, applied in full
     projectors: tuple[Path, ...] = ()  # what a vision or hearing model has beside its weights
-
-
-def choose_ctx(wanted: int, default: int, n_ctx_train: int) -> int:
-    """Decide the tokens per request: what is asked, never above what the model was trained on.
-
-    Args:
-        wanted: the option num_ctx; 0 = not said.
-        default: the engine's setting; 0 = not said.
-        n_ctx_train: the model's own limit; 0 = unknown.
-    """
-    chosen = max(MIN_CTX, wanted or default or DEFAULT_CTX)
-    return min(chosen, n_ctx_train) if n_ctx_train else chosen
+    prefix_cache_bytes: int = 0  # main memory for conversations that lost their slot
+    is_speculating: bool = True  # try tokens ahead where that pays
+    draft_path: Path | None = None  # a second model that writes them
+    name: str = ""  # of the model, as users know it
+    placement: Placement | None = None  # None leaves the devices to the options and to llama.cpp
+    load_timeout_s: float = 0.0  # longest time without progress; 0 = for ever
 
 
 def choose_threads(wanted: int, n_cores: int) -> int:
@@ -69,6 +66,15 @@ def choose_threads(wanted: int, n_cores: int) -> int:
 def choose_batch(wanted: int, n_ctx: int, n_slots: int) -> int:
     """Decide the tokens of one step: what is asked, at least one a slot so that none starves."""
     return max(32, n_slots, min(wanted, n_ctx * n_slots))
+
+
+def step_clock(*, has_gpu: bool) -> Callable[[], float]:
+    """Choose the clock that tells what steps of different sizes cost against each other.
+
+    On the processor that is the time which the worker's own thread computed: on a machine with
+    other work the time on the wall differed fourfold between equal steps (2 cores, load 8).
+    """
+    return time.perf_counter if has_gpu else time.thread_time
 
 
 def physical_cores() -> int:
@@ -85,23 +91,20 @@ def physical_cores() -> int:
     return len(siblings) or os.cpu_count() or 1
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What a loaded model takes, as llama.cpp reports it buffer by buffer."""
+def memory_of(buffers: Sequence[Buffer]) -> tuple[DeviceMemory, ...]:
+    """Add up what llama.cpp reported by device and kind; main memory comes first."""
+    found = {HOST: DeviceMemory(HOST)}
+    for one in buffers:
+        name = HOST if _is_main_memory(one.device) else one.device.removesuffix("_Mapped")
+        held = found.get(name, DeviceMemory(name))
+        field = f"{one.kind}_bytes"
+        found[name] = replace(held, **{field: getattr(held, field) + one.size_bytes})
+    return tuple(found.values())
 
-    total_bytes: int
-    vram_bytes: int
 
-    @classmethod
-    def of(cls, buffers: Sequence[tuple[str, int]], known_bytes: int) -> Self:
-        """Add up (device, bytes).
-
-        Args:
-            known_bytes: the least it can be, should the reports be incomplete.
-        """
-        total = max(known_bytes, sum(size for _, size in buffers))
-        vram = sum(size for device, size in buffers if not _is_main_memory(device))
-        return cls(total, vram)
+def vram_bytes(memory: Sequence[DeviceMemory]) -> int:
+    """Tell how much of it is not main memory."""
+    return sum(one.size_bytes for one in memory if one.device != HOST)
 
 
 def _is_main_memory(device: str) -> bool:
@@ -119,12 +122,19 @@ class ChatRunner:
         """
         self.n_ctx = plan.n_ctx
         self._projector: Projector | None = None
+        self._draft_model: DraftModel | None = None
         with LOG.measured() as buffers:
             self.model = _open_model(plan)
             try:
                 self._projector = self._open_projector(plan)
                 self._context = self._open_context(plan)
             except BaseException:
+                self._close_model()
+                raise
+            try:
+                self._draft_model = self._open_draft(plan, gate)
+            except BaseException:
+                self._context.close()
                 self._close_model()
                 raise
         self.worker = Worker(
@@ -135,10 +145,12 @@ class ChatRunner:
             max_queue=plan.max_queue,
             gate=gate,
             look=self._projector.look if self._projector else None,
+            prefix_cache_bytes=plan.prefix_cache_bytes,
+            is_speculating=plan.is_speculating,
+            draft_model=self._draft_model,
+            clock=step_clock(has_gpu=has_gpu()),
         )
-        cache = self.model.cache_bytes_per_token() * plan.n_ctx * plan.n_slots
-        sizes = Sizes.of(buffers, 0 if buffers else self.model.size_bytes + cache)
-        self.size_bytes, self.size_vram_bytes = sizes.total_bytes, sizes.vram_bytes
+        self.memory = memory_of(buffers)
 
     @property
     def can_see(self) -> bool:
@@ -184,7 +196,7 @@ class ChatRunner:
             plan.projectors[0],
             self.model,
             n_threads=choose_threads(plan.options.num_thread, physical_cores()),
-            is_on_gpu=plan.options.num_gpu != 0,
+            is_on_gpu=_projects_on_gpu(plan),
         )
 
     def _open_context(self, plan: LoadPlan) -> Context:
@@ -197,7 +209,34 @@ class ChatRunner:
             n_batch=choose_batch(wanted, plan.n_ctx, plan.n_slots),
             n_threads=choose_threads(plan.options.num_thread, physical_cores()),
             is_whole_step=is_whole_step,
+            placement=plan.placement,
         )
+
+    def _open_draft(self, plan: LoadPlan, gate: Gate) -> DraftModel | None:
+        if plan.draft_path is None or not plan.is_speculating:
+            return None
+        plan_of_draft = replace(plan, placement=_beside(plan.placement))
+        model = _open_model(replace(plan_of_draft, path=plan.draft_path, adapters=()))
+        try:
+            name = plan.options.draft_model or plan.draft_path.name
+            check_vocabulary(self.model, model, plan.name or plan.path.name, name)
+            context = Context(
+                model,
+                n_ctx=plan.n_ctx,
+                n_sequences=plan.n_slots,
+                n_batch=choose_batch(plan.options.num_batch, plan.n_ctx, plan.n_slots),
+                n_threads=choose_threads(plan.options.num_thread, physical_cores()),
+                placement=plan_of_draft.placement,
+            )
+        except BaseException:
+            model.close()
+            raise
+        try:
+            return DraftModel(model, context, n_vocab=self.model.n_vocab, gate=gate, name=name)
+        except BaseException:
+            context.close()
+            model.close()
+            raise
 
     def stop(self) -> None:
         """End what runs with an error."""
@@ -208,6 +247,8 @@ class ChatRunner:
         if not self.worker.close():
             _log.error("model not freed reason=its step does not end")
             return
+        if self._draft_model is not None:
+            self._draft_model.close()
         self._context.close()
         self._close_model()
 
@@ -230,8 +271,7 @@ class _PoolingRunner:
                 self.model.close()
                 raise
         self.encoder = Encoder(self.model, self._context, n_ctx=plan.n_ctx, gate=gate)
-        sizes = Sizes.of(buffers, self.model.size_bytes)
-        self.size_bytes, self.size_vram_bytes = sizes.total_bytes, sizes.vram_bytes
+        self.memory = memory_of(buffers)
 
     def _open_fitting(self, plan: LoadPlan) -> Context:
         raise NotImplementedError
@@ -246,6 +286,7 @@ class _PoolingRunner:
             n_threads=choose_threads(plan.options.num_thread, physical_cores()),
             is_embedding=True,
             pooling=pooling,
+            placement=plan.placement,
         )
 
     def stop(self) -> None:
@@ -314,10 +355,27 @@ def _has_head(path: Path) -> bool:
     return any(one.name.startswith("cls.") for one in tensors)
 
 
+def _beside(placement: Placement | None) -> Placement | None:
+    """Place a draft model where its target is: whole on the first GPU, or on the processor."""
+    if placement is None:
+        return None
+    is_whole = placement.n_gpu_layers == placement.n_all_layers
+    n_layers = MOST_LAYERS if is_whole else 0
+    return replace(placement, n_gpu_layers=n_layers, tensor_split=(), cache_type="f16")
+
+
+def _projects_on_gpu(plan: LoadPlan) -> bool:
+    if plan.placement is None:
+        return plan.options.num_gpu != 0
+    return plan.placement.is_projector_on_gpu
+
+
 def _open_model(plan: LoadPlan) -> Model:
     return Model(
         plan.path,
         plan.options,
         has_extra_buffers=plan.has_extra_buffers,
         adapters=plan.adapters,
+        placement=plan.placement,
+        load_timeout_s=plan.load_timeout_s,
     )

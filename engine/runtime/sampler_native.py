@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterator, Sequence
 
 import llama_cpp as native
@@ -21,6 +22,10 @@ _FORBIDDEN = np.float32(-np.inf)
 _NEVER = -1e9  # added to a score: the token does not come; infinities would turn into NaN later
 _MIROSTAT_CANDIDATES = 100  # llama.cpp's own constant
 _ALMOST_ZERO = 1e-30
+# Of this thread's own computing, for one token: usual grammars take a thousandth. Ways that double
+# with every character take four times as long for each, so it is over soon.
+_MAX_GRAMMAR_S = 0.1
+_MAX_GRAMMAR_ALL_S = 0.5  # the same for all tokens of the vocabulary
 _LAZY_ROOT = "root-after-thought"
 
 
@@ -107,7 +112,7 @@ class Sampler:
         token = self._pick(self._candidates)
         if not self._allows(token):
             self._fill(logits)
-            _apply(self._grammar, self._candidates)
+            self._follow(self._candidates, _MAX_GRAMMAR_ALL_S)
             # Only what is allowed stays: a filter that meets a probability of 0 computes NaN, and
             # llama.cpp ends the process when a grammar is given a token that it forbids.
             allowed = self._possible()
@@ -116,7 +121,9 @@ class Sampler:
             token = self._pick(allowed)
         if not self._model.is_end(token):
             # A grammar that is complete has nothing to accept after the end.
+            began_s = time.thread_time()
             native.llama_sampler_accept(self._grammar, token)
+            _check_time(time.thread_time() - began_s, _MAX_GRAMMAR_S)
         return token
 
     def _draw_freely(self, logits: NDArray[np.float32]) -> int:
@@ -145,8 +152,18 @@ class Sampler:
 
     def _allows(self, token: int) -> bool:
         candidate = np.array([(token, 0.0, 0.0)], dtype=_CANDIDATE)
-        _apply(self._grammar, candidate)
+        self._follow(candidate, _MAX_GRAMMAR_S)
         return bool(np.isfinite(candidate["logit"][0]))
+
+    def _follow(self, candidates: NDArray[np.void], limit_s: float) -> None:
+        """Let the grammar forbid what it does not allow.
+
+        Raises:
+            FormatError: it took too long; the next token would take even longer.
+        """
+        began_s = time.thread_time()
+        _apply(self._grammar, candidates)
+        _check_time(time.thread_time() - began_s, limit_s)
 
     def _accept_text(self, text: str) -> bool:
         """Let the grammar take a text at its beginning; False, and no change, if it cannot."""
@@ -175,6 +192,14 @@ class Sampler:
         if not 0 <= array.selected < array.size:
             raise RuntimeFailedError("the sampling options leave no token to choose")
         return int(array.data[array.selected].id)
+
+
+def _check_time(spent_s: float, limit_s: float) -> None:
+    if spent_s > limit_s:
+        raise FormatError(
+            f"the grammar cannot be used: following all its ways took {spent_s:.1f} s for one "
+            "token, and more for each further one; let every text match it in one way only"
+        )
 
 
 def _apply(sampler: object, candidates: NDArray[np.void]) -> native.llama_token_data_array:

@@ -39,7 +39,11 @@ class Generation:
     generated: list[int] = field(default_factory=list)
     logprobs: LogprobQueue = field(default_factory=LogprobQueue)
     n_reused: int = 0
+    n_drafted: int = 0  # tokens that were tried ahead
+    n_accepted: int = 0  # of those: drawn as they were drafted
+    deadline_s: float | None = None  # of time.monotonic(); None = it may take as long as it takes
     submitted_ns: int = field(default_factory=time.monotonic_ns)
+    seated_ns: int = 0  # when it got its slot; what was before is waiting, not computing
     first_token_ns: int = 0
 
     def show(self, text: str) -> None:
@@ -55,6 +59,7 @@ class Generation:
             self.events.put(Piece(rest, logprobs=logprobs))
         now = time.monotonic_ns()
         first = self.first_token_ns or now
+        seated = self.seated_ns or self.submitted_ns
         prompt = as_prompt(self.prompt)
         self.events.put(
             Final(
@@ -63,30 +68,50 @@ class Generation:
                 n_reused=self.n_reused,
                 n_generated=len(self.generated),
                 total_ns=now - self.submitted_ns,
-                prompt_ns=first - self.submitted_ns,
+                prompt_ns=first - seated,
                 generate_ns=now - first,
                 context=(*prompt.text_tokens, *self.generated),
                 stop_string=self.text.stop_string,
+                n_drafted=self.n_drafted,
+                n_accepted=self.n_accepted,
             )
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Follow:
+    """A request waits for the beginning of its prompt, which another one is computing."""
+
+    leader: Slot
+    work: Generation  # that of the leader
+    n_positions: int  # how many of them are shared
+
+    def is_waiting(self) -> bool:
+        """Whether there is more to come."""
+        is_computing = self.leader.work is self.work and not self.work.generated
+        return is_computing and len(self.leader.cached) < self.n_positions
+
+
+@dataclass(slots=True, eq=False)
 class Slot:
     """One sequence of the context.
 
     Invariant: `cached` are the tokens that the KV cache holds, one per position, in order;
-    `pending` come next, and `media` are those among them that are no text.
+    `pending` come next, the last `n_drafted` of them on trial; `media` are those among them that
+    are no text.
     """
 
     number: int
     cached: list[int] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)
     media: list[Media] = field(default_factory=list)
+    n_drafted: int = 0
     n_extra_cells: int = 0  # cells of the cache beyond one per position
     n_exact: int | None = None  # positions before what a shift dropped; None = there was none
     work: Generation | None = None
     last_used: int = 0
+    seated: int = 0  # counts up: who came first
+    follow: Follow | None = None
 
     def seat(self, work: Generation, n_reused: int) -> None:
         """Take a request of which the cache holds the first `n_reused` positions."""
@@ -98,21 +123,41 @@ class Slot:
         known = [one for one in prompt.media if one.begin < n_reused]
         self.n_extra_cells = sum(one.n_cells - one.n_positions for one in known)
         work.n_reused = n_reused + self.n_extra_cells
+        work.seated_ns = work.seated_ns or time.monotonic_ns()
 
     def leave(self) -> None:
         """Let the request go; the cache stays."""
-        self.work, self.pending, self.media = None, [], []
+        self.work, self.pending, self.media, self.follow = None, [], [], None
+        self.n_drafted = 0
 
     def clear(self) -> None:
         """Say that the cache holds nothing any more."""
         self.cached, self.n_extra_cells, self.n_exact = [], 0, None
+
+    def draft(self, tokens: Sequence[int]) -> None:
+        """Try tokens after the one that comes next."""
+        self.pending += tokens
+        self.n_drafted = len(tokens)
+
+    def undraft(self, n_pending: int = 1) -> None:
+        """Drop what is on trial behind so many pending tokens."""
+        n_gone = min(self.n_drafted, max(0, len(self.pending) - n_pending))
+        if n_gone:
+            del self.pending[-n_gone:]
+            self.n_drafted -= n_gone
+
+    def restart(self, n_cached: int) -> None:
+        """Say that the cache lost all, and the first positions are to be computed again."""
+        self.pending = self.cached[:n_cached] + self.pending
+        self.clear()
 
     def waiting(self) -> Waiting | None:
         """Describe the text that is to be computed before the next picture, if any."""
         if self.work is None:
             return None
         ahead = self.media[0].begin - len(self.cached) if self.media else len(self.pending)
-        return Waiting(self.number, len(self.cached), ahead, bool(self.work.generated))
+        is_streaming = bool(self.work.generated)
+        return Waiting(self.number, len(self.cached), ahead, is_streaming, self.seated)
 
     def next_media(self) -> Media | None:
         """Give the picture whose turn it is, if it is one's."""
@@ -121,8 +166,12 @@ class Slot:
 
     def advance(self, n_positions: int) -> None:
         """Note that the next positions are in the cache now."""
-        self.cached += self.pending[:n_positions]
-        del self.pending[:n_positions]
+        if n_positions == len(self.pending):
+            self.cached += self.pending
+            self.pending = []
+        else:
+            self.cached += self.pending[:n_positions]
+            del self.pending[:n_positions]
         if self.media and self.media[0].end <= len(self.cached):
             gone = self.media.pop(0)
             self.n_extra_cells += gone.n_cells - gone.n_positions
@@ -140,6 +189,12 @@ class Slot:
         what the same tokens would give by themselves.
         """
         return self.cached[: self.n_exact]
+
+    @property
+    def coming(self) -> list[int]:
+        """The whole prompt whose computation is under way; empty if none is."""
+        is_computing = self.work is not None and not self.work.generated and self.follow is None
+        return self.cached + self.pending if is_computing else []
 
     @property
     def n_cells(self) -> int:

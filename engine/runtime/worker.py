@@ -8,21 +8,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from engine.errors import (
     BusyError,
     CancelledError,
+    DeadlineError,
     EngineError,
     PromptTooLongError,
     RequestError,
     RuntimeFailedError,
 )
+from engine.runtime.batch_native import Batch
+from engine.runtime.draft import DraftModel
+from engine.runtime.drafting import Drafting
 from engine.runtime.gate import Gate
-from engine.runtime.llama import Batch, Context, Model
+from engine.runtime.llama import Context, Model
 from engine.runtime.logprobs import token_logprob
 from engine.runtime.media import Media, as_prompt
-from engine.runtime.scheduler import Row, choose_slot, plan
+from engine.runtime.reuse import Reuse
+from engine.runtime.scheduler import MIN_BESIDE, Row, choose_beside, plan
 from engine.runtime.slots import Generation, Slot, choose_cut
+from engine.runtime.stats import Tally, WorkerStats
 from engine.types import DoneReason, Event, Final, Piece, Priority
 
 # Computes one picture into a sequence of the context from a position on.
@@ -54,12 +61,20 @@ class Worker:
         max_queue: int,
         gate: Gate,
         look: Look | None = None,
+        prefix_cache_bytes: int = 0,
+        is_speculating: bool = True,
+        draft_model: DraftModel | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Start the thread.
 
         Args:
             n_ctx: tokens of one request.
             look: computes pictures; None where the model takes none.
+            prefix_cache_bytes: main memory for conversations that lost their slot; 0 keeps none.
+            is_speculating: whether tokens are tried ahead where that pays.
+            draft_model: writes them; the caller closes it.
+            clock: tells what steps cost, in seconds, read by the worker's thread.
         """
         self.model, self.n_ctx = model, n_ctx
         self._look = look
@@ -69,7 +84,17 @@ class Worker:
         self._queue: deque[Generation] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
-        self._n_steps = 0
+        self._tally = Tally()
+        self._reuse = Reuse(context, self._slots, self._tally, prefix_cache_bytes)
+        self._clock = clock
+        self._drafting = Drafting(
+            self._slots,
+            n_ctx=n_ctx,
+            is_on=is_speculating and context.can_trim,
+            draft_model=draft_model,
+            clock=clock,
+        )
+        self._prompt_speed = 0.0  # tokens per second of the steps with prompts
         self._thread = threading.Thread(target=self._run, name="engine-worker", daemon=True)
         self._thread.start()
 
@@ -120,14 +145,14 @@ class Worker:
         iterator also before the first token.
         """
         self.submit(work)
-        last_event_s, n_steps = time.monotonic(), self._n_steps
+        last_event_s, n_steps = time.monotonic(), self._tally.n_steps
         try:
             while True:
                 try:
                     event = work.events.get(timeout=SIGN_OF_LIFE_S)
                 except queue.Empty as error:
-                    if self._n_steps != n_steps:  # busy with a long prompt, or with those before
-                        last_event_s, n_steps = time.monotonic(), self._n_steps
+                    if self._tally.n_steps != n_steps:  # a long prompt, or those before
+                        last_event_s, n_steps = time.monotonic(), self._tally.n_steps
                     if time.monotonic() - last_event_s > EVENT_TIMEOUT_S:
                         raise RuntimeFailedError(
                             f"no token for {EVENT_TIMEOUT_S:.0f} s; the machine is overloaded"
@@ -142,6 +167,24 @@ class Worker:
                     return
         finally:
             self.cancel(work)
+
+    def stats(self) -> WorkerStats:
+        """Tell what was done since the load; any thread may ask at any time."""
+        with self._changed:
+            n_waiting = len(self._queue)
+        n_busy = sum(slot.work is not None for slot in self._slots)
+        return self._tally.seen(
+            n_waiting=n_waiting,
+            n_slots=len(self._slots),
+            n_busy=n_busy,
+            n_cached_prefixes=len(self._reuse.cache),
+            cached_bytes=self._reuse.cache.n_bytes,
+        )
+
+    @property
+    def tally(self) -> Tally:
+        """The counters themselves, which outlive the worker."""
+        return self._tally
 
     def stop(self) -> None:
         """Let the thread end after its step; what still runs ends with an error."""
@@ -160,21 +203,26 @@ class Worker:
 
     def _run(self) -> None:
         while self._await_work():
-            try:
-                self._seat_waiting()
-                rows = self._plan()
-                if rows:
-                    self._step(rows)
-                self._look_at_next()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
-                # Without its thread every later request would wait in vain.
-                _log.exception("worker step failed")
-                self._fail_all(RuntimeFailedError(f"the computation failed: {error!r}"))
+            self._turn()
         unloaded = RuntimeFailedError("the model is being unloaded")
         self._fail_all(unloaded)
         with self._changed:
             while self._queue:
                 self._refuse(self._queue.popleft(), unloaded)
+
+    def _turn(self) -> None:
+        try:
+            self._end_unwanted()
+            self._seat_waiting()
+            self._drafting.propose(self._batch.room)
+            rows = self._plan()
+            if rows:
+                self._step(rows)
+            self._look_at_next()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            # Without its thread every later request would wait in vain.
+            _log.exception("worker step failed")
+            self._fail_all(RuntimeFailedError(f"the computation failed: {error!r}"))
 
     def _await_work(self) -> bool:
         with self._changed:
@@ -182,61 +230,97 @@ class Worker:
                 self._changed.wait(IDLE_WAIT_S)
             return not self._is_closing
 
-    def _seat_waiting(self) -> None:
+    def _end_unwanted(self) -> None:
+        """End what was cancelled and what is late, also in the middle of a prompt."""
+        now_s = time.monotonic()
         for slot in self._slots:
-            if slot.work is not None and slot.work.cancelled.is_set():
-                self._fail(slot, CancelledError())
-        while any(s.work is None for s in self._slots):
+            if slot.work is not None and (error := _unwanted(slot.work, now_s)) is not None:
+                self._fail(slot, error)
+        with self._changed:
+            late = [(one, error) for one in self._queue if (error := _unwanted(one, now_s))]
+            for work, error in late:
+                self._queue.remove(work)
+                self._refuse(work, error)
+
+    def _seat_waiting(self) -> None:
+        """Give the free slots to those who wait, first come first served."""
+        self._reuse.seat_followers()
+        while any(slot.work is None for slot in self._slots):
             with self._changed:
                 if not self._queue:
                     return
                 work = self._queue.popleft()
-            if work.cancelled.is_set():
-                self._refuse(work, CancelledError())
-                continue
-            # Only now: this copies what every free slot holds, and nobody waits at most steps.
-            free = [(s.number, s.reusable, s.last_used) for s in self._slots if s.work is None]
-            seat = choose_slot(as_prompt(work.prompt).tokens, free)
-            if seat is not None:
-                self._seat(self._slots[seat.slot], work, seat.n_reused)
-
-    def _seat(self, slot: Slot, work: Generation, n_reused: int) -> None:
-        if not self._context.forget(slot.number, n_reused):
-            # Some memories (recurrent ones) can only be dropped whole.
-            self._context.forget(slot.number)
-            n_reused = 0
-        slot.seat(work, n_reused)
+            error = _unwanted(work, time.monotonic())
+            if error is not None:
+                self._refuse(work, error)
+            else:
+                self._reuse.seat(work)
 
     def _plan(self) -> list[Row]:
         waiting = [one for slot in self._slots if (one := slot.waiting()) is not None]
-        return plan(waiting, self._batch.room)
+        room = self._batch.room
+        return plan(waiting, room, choose_beside(self._prompt_speed, room))
 
     def _step(self, rows: Sequence[Row]) -> None:
-        self._n_steps += 1
+        """Compute rows; if that fails, each by itself, so that it ends none but its own request."""
+        self._tally.n_steps += 1
         self._batch.clear()
-        outputs: list[tuple[Slot, int]] = []
+        outputs: list[tuple[Slot, int, list[int]]] = []
         for row in rows:
             slot = self._slots[row.slot]
-            for offset, token in enumerate(slot.pending[: row.n_tokens]):
-                is_last = offset + 1 == row.n_tokens == len(slot.pending)
-                at = self._batch.add(
-                    token, row.position + offset, slot.number, wants_output=is_last
-                )
-                if is_last:
-                    outputs.append((slot, at))
+            slot.undraft(row.n_tokens)  # what the step has no room for
+            is_last = row.n_tokens == len(slot.pending)
+            n_outputs = (1 + slot.n_drafted) * is_last
+            pending = slot.pending[: row.n_tokens]
+            at = self._batch.extend(pending, row.position, slot.number, n_outputs=n_outputs)
+            if is_last:
+                first = row.n_tokens - n_outputs
+                outputs.append((slot, at + first, pending[first + 1 :]))
+        n_prompt_tokens = sum(row.n_tokens for row in rows if not self._is_stream(row))
         try:
-            with self._gate.hold(Priority.INTERACTIVE):
-                self._context.decode(self._batch)
+            cost_s = self._decode(n_prompt_tokens)
         except EngineError as error:
-            for row in rows:
-                self._fail(self._slots[row.slot], error)
+            self._undo(rows, error)
             return
         for row in rows:
             slot = self._slots[row.slot]
             slot.advance(row.n_tokens)
-            slot.last_used = self._n_steps
-        for slot, at in outputs:
-            self._take_token(slot, at)
+            slot.last_used = self._tally.n_steps
+        n_before = self._tally.n_generated_tokens
+        for slot, at, drafted in outputs:
+            self._take_tokens(slot, at, drafted)
+        if not n_prompt_tokens:
+            n_tokens = self._tally.n_generated_tokens - n_before
+            self._drafting.note_step([row.n_tokens for row in rows], n_tokens, cost_s)
+
+    def _is_stream(self, row: Row) -> bool:
+        slot = self._slots[row.slot]
+        assert slot.work is not None
+        return bool(slot.work.generated) and row.n_tokens == 1 + slot.n_drafted
+
+    def _decode(self, n_prompt_tokens: int) -> float:
+        with self._gate.hold(Priority.INTERACTIVE):
+            began_s, began = time.perf_counter(), self._clock()
+            self._context.decode(self._batch)
+            spent_s, cost_s = time.perf_counter() - began_s, self._clock() - began
+        if n_prompt_tokens >= MIN_BESIDE:
+            speed = n_prompt_tokens / max(spent_s, 1e-6)
+            self._prompt_speed = 0.5 * (self._prompt_speed or speed) + 0.5 * speed
+        return cost_s
+
+    def _undo(self, rows: Sequence[Row], error: EngineError) -> None:
+        """Drop what a step that failed left behind, and try those again that it may not concern."""
+        _log.warning("step failed rows=%s error=%s", len(rows), error)
+        slots = [self._slots[row.slot] for row in rows]
+        are_whole = [self._context.forget(slot.number, len(slot.cached)) for slot in slots]
+        for row, slot, is_whole in zip(rows, slots, are_whole, strict=True):
+            may_be_anothers = len(rows) > 1 or slot.n_drafted > 0
+            if is_whole and may_be_anothers and isinstance(error, RuntimeFailedError):
+                n_tokens = row.n_tokens - slot.n_drafted
+                slot.undraft()
+                self._step([replace(row, n_tokens=n_tokens)])
+            else:
+                self._fail(slot, error)
 
     def _look_at_next(self) -> None:
         """Compute one picture: a step by itself, so that streams go on between two of them."""
@@ -244,7 +328,7 @@ class Worker:
             media = slot.next_media()
             if media is None or self._look is None:
                 continue
-            self._n_steps += 1
+            self._tally.n_steps += 1
             try:
                 with self._gate.hold(Priority.INTERACTIVE):
                     self._look(self._context, media, slot.number, len(slot.cached))
@@ -252,10 +336,50 @@ class Worker:
                 self._fail(slot, error)
                 return
             slot.advance(media.n_positions)
-            slot.last_used = self._n_steps
+            slot.last_used = self._tally.n_steps
             return
 
-    def _take_token(self, slot: Slot, at: int) -> None:
+    def _take_tokens(self, slot: Slot, at: int, drafted: Sequence[int]) -> None:
+        """Draw from one row after the other, as long as they stand behind what was drawn.
+
+        Each token is drawn as it would be without drafts, from the scores after the very same
+        tokens; so drafts change when it comes, but not what comes.
+        """
+        work, n_exact = slot.work, len(slot.cached) - len(drafted)
+        assert work is not None
+        slot.n_drafted = 0
+        work.n_drafted += len(drafted)
+        self._tally.n_drafted_tokens += len(drafted)
+        n_before = work.n_accepted
+        for number, expected in enumerate((*drafted, None)):
+            self._take_token(slot, at + number, expected)
+            if work.n_accepted == n_before + number or slot.work is None:
+                break
+        if drafted:
+            n_accepted = work.n_accepted - n_before
+            self._tally.n_accepted_tokens += n_accepted
+            self._drafting.note(slot.number, len(drafted), n_accepted)
+            self._drop_rejected(slot, n_exact + n_accepted)
+
+    def _drop_rejected(self, slot: Slot, n_kept: int) -> None:
+        """Let the cache hold no token that was not drawn."""
+        if len(slot.cached) <= n_kept:
+            return
+        if self._context.forget(slot.number, n_kept):
+            del slot.cached[n_kept:]
+            return
+        # Not foreseen; but then all must be computed again, and nothing is tried ahead any more.
+        _log.warning("speculation given up reason=the cache cannot be cut at %s", n_kept)
+        self._drafting.is_on = False
+        if slot.work is not None and slot.has_media:
+            self._fail(slot, RuntimeFailedError("the cache cannot drop tokens; ask again"))
+            return
+        self._context.forget(slot.number)
+        if slot.work is not None:
+            slot.restart(n_kept)
+        slot.clear()
+
+    def _take_token(self, slot: Slot, at: int, expected: int | None = None) -> None:
         work = slot.work
         assert work is not None
         if not work.n_limit:
@@ -266,6 +390,7 @@ class Worker:
         except EngineError as error:
             self._fail(slot, error)
             return
+        work.n_accepted += token == expected
         if not work.first_token_ns:
             work.first_token_ns = time.monotonic_ns()
         if self.model.is_end(token):
@@ -281,6 +406,7 @@ class Worker:
 
     def _show(self, work: Generation, token: int, at: int) -> None:
         work.generated.append(token)
+        self._tally.n_generated_tokens += 1
         begin = work.text.n_characters
         shown = work.text.push(self.model.piece(token, work.shown_special))
         if work.n_top_logprobs is not None:
@@ -320,13 +446,15 @@ class Worker:
     def _refuse(self, work: Generation, error: EngineError) -> None:
         work.events.put(error)
         work.sampler.close()
+        self._tally.count_end(error)
 
     def _fail(self, slot: Slot, error: EngineError) -> None:
         if slot.work is None:
             return
         slot.work.events.put(error)
+        self._tally.count_end(error)
         self._leave(slot)
-        if not isinstance(error, CancelledError):
+        if not isinstance(error, CancelledError | DeadlineError):
             self._context.forget(slot.number)
             slot.clear()
 
@@ -334,3 +462,11 @@ class Worker:
         assert slot.work is not None
         slot.work.sampler.close()
         slot.leave()
+
+
+def _unwanted(work: Generation, now_s: float) -> EngineError | None:
+    if work.cancelled.is_set():
+        return CancelledError()
+    if work.deadline_s is not None and now_s > work.deadline_s:
+        return DeadlineError()
+    return None

@@ -3,7 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import calm_openmp, engine_settings_from, parse_duration, parse_host
+from engine.config import (
+    calm_openmp,
+    engine_settings_from,
+    parse_duration,
+    parse_flag,
+    parse_host,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +77,62 @@ def test_a_switch_is_off_only_if_it_says_so(text, expected):
     assert settings.is_pruning is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "is_on"),
+    [
+        *((one, False) for one in ("", "0", "f", "F", "false", "False", "FALSE", " 0 ", '"false"')),
+        *((one, True) for one in ("1", "t", "T", "true", "True", "TRUE", "yes", "no", "fAlse")),
+    ],
+)
+def test_a_flag_is_read_as_go_reads_it_and_what_go_cannot_read_is_on(text, is_on):
+    assert parse_flag(text) is is_on
+
+
 def test_limits_that_would_refuse_everything_are_not_taken():
     env = {"OLLAMA_MAX_QUEUE": "0", "OLLAMA_MAX_LOADED_MODELS": "-1", "OLLAMA_NUM_PARALLEL": "0"}
 
     settings = engine_settings_from(env, home=Path("/unused"))
 
     assert (settings.max_queue, settings.max_loaded_models, settings.n_parallel) == (1, 3, 1)
+
+
+def test_settings_of_memory_and_devices_are_read():
+    env = {
+        "OLLAMA_FLASH_ATTENTION": "1",
+        "OLLAMA_KV_CACHE_TYPE": "Q8_0",
+        "OLLAMA_LOAD_TIMEOUT": "90s",
+        "OLLAMA_GPU_OVERHEAD": "536870912",
+        "OLLAMA_SCHED_SPREAD": "true",
+    }
+
+    settings = engine_settings_from(env, home=Path("/unused"))
+
+    assert (settings.flash_attention, settings.cache_type) == (True, "q8_0")
+    assert (settings.load_timeout_s, settings.gpu_overhead_bytes) == (90, 1 << 29)
+    assert settings.is_spread
+    plain = engine_settings_from({}, home=Path("/unused"))
+    assert (plain.flash_attention, plain.cache_type, plain.is_spread) == (None, "f16", False)
+    assert (plain.load_timeout_s, plain.gpu_overhead_bytes) == (300, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OLLAMA_KV_CACHE_TYPE", "q5_1"),
+        ("OLLAMA_GPU_OVERHEAD", "much"),
+        ("OLLAMA_LOAD_TIMEOUT", "soon"),
+    ],
+)
+def test_a_setting_of_memory_that_cannot_be_read_ends_the_start(name, value):
+    with pytest.raises(ValueError, match=f"{name}='{value}'"):
+        engine_settings_from({name: value}, home=Path("/unused"))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("-1", 0), ("2m", 120)])
+def test_a_load_may_be_given_for_ever(text, seconds):
+    settings = engine_settings_from({"OLLAMA_LOAD_TIMEOUT": text}, home=Path("/unused"))
+
+    assert settings.load_timeout_s == seconds
 
 
 def test_a_bad_value_names_the_variable_and_the_value():
@@ -114,3 +170,15 @@ def test_openmp_is_calmed_unless_the_user_chose():
 )
 def test_the_host_is_read_as_ollama_reads_it(text, expected):
     assert parse_host(text) == expected
+
+
+@pytest.mark.parametrize(("said", "is_on"), [({}, True), ("auto", True), ("off", False)])
+def test_speculation_is_chosen_by_the_engine_or_off(tmp_path, said, is_on):
+    env = {"OLLAMA_SPECULATION": said} if said else {}
+
+    assert engine_settings_from(env, home=tmp_path).is_speculating == is_on
+
+
+def test_speculation_takes_no_other_word(tmp_path):
+    with pytest.raises(ValueError, match=r"OLLAMA_SPECULATION='maybe': expected auto or off"):
+        engine_settings_from({"OLLAMA_SPECULATION": "maybe"}, home=tmp_path)

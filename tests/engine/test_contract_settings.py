@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import engine_settings_from
-from engine.runtime.runners import choose_ctx
+from engine.runtime.placement import choose_ctx
 
 
 def settings(**env):

@@ -43,6 +43,8 @@ def test_floats_are_cut_to_whole_numbers_and_none_is_skipped():
         ("logit_bias", {"5": "much"}, 'option "logit_bias" must be of an object of numbers'),
         ("logit_bias", {"5": True}, 'option "logit_bias" must be of an object of numbers'),
         ("mirostat", "on", 'option "mirostat" must be of type integer'),
+        ("draft_num", "four", 'option "draft_num" must be of type integer'),
+        ("draft_model", 3, 'option "draft_model" must be of type string'),
         ("temperature", 10**400, 'option "temperature" must be of type float32'),
     ],
 )

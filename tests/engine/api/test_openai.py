@@ -2,10 +2,12 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from engine.api.openai_frames import usage
 from engine.errors import BusyError, RuntimeFailedError
 from engine.types import Final, Message, Piece, ToolCall
 from tests.engine.api.fakes_engine import CHAT, EMBED, FINAL, events_of
@@ -286,3 +288,13 @@ def test_a_final_without_text_before_it_ends_cleanly(client, engine):
     engine.script = (FINAL,)
 
     assert ask(client).json()["choices"][0]["message"]["content"] == ""
+
+
+def test_usage_tells_what_was_tried_ahead_and_how_much_of_it_served():
+    finals = {0: replace(FINAL, n_drafted=9, n_accepted=7), 1: replace(FINAL, n_drafted=1)}
+
+    assert usage(finals, 2)["completion_tokens_details"] == {
+        "accepted_prediction_tokens": 7,
+        "rejected_prediction_tokens": 3,
+    }
+    assert "completion_tokens_details" not in usage({0: FINAL}, 1)

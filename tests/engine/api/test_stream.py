@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from engine.api.bridge import Bridge
-from engine.api.stream import Joined
+from engine.api.stream import Joined, Single
 from engine.types import Piece
 
 
@@ -33,6 +33,27 @@ def test_every_item_comes_with_the_number_of_its_feed():
     got, error = read_all(lambda: iter("abc"), lambda: iter(""), lambda: iter("xy"))
 
     assert (got, error) == ([["a", "b", "c"], [], ["x", "y"]], None)
+
+
+def test_one_feed_alone_is_numbered_and_fails_like_several():
+    def failing():
+        yield from "ab"
+        raise ValueError("c")
+
+    items = []
+
+    async def read():
+        single = Single(Bridge().feed(failing))
+        try:
+            while batch := await single.batch():
+                items.extend(batch)
+        finally:
+            single.close()
+            single.close()
+
+    with pytest.raises(ValueError, match="c"):
+        asyncio.run(read())
+    assert items == [(0, "a"), (0, "b")]
 
 
 def test_no_feeds_are_at_their_end():

@@ -16,7 +16,8 @@ from engine.replies.grammars import thinking_first, tool_grammar
 from engine.replies.reader import ReplyReader
 from engine.replies.rules import ReplyRules, reply_rules
 from engine.replies.syntax import generic
-from engine.runtime.llama import Batch, Context, Model, native
+from engine.runtime.batch_native import Batch
+from engine.runtime.llama import Context, Model, native
 from engine.runtime.sampler_native import Sampler
 from engine.types import Options, ToolChoice
 from tests.engine.replies.families import ADD, FAMILIES, SUM, TOOLS, WEATHER, tool

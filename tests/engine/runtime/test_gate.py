@@ -4,7 +4,14 @@ import pytest
 
 from engine.errors import BusyError
 from engine.runtime import gate as module
-from engine.runtime.gate import Gate, Past, background_may_start
+from engine.runtime.gate import (
+    MAX_CREDIT_S,
+    Gate,
+    Past,
+    background_may_start,
+    credit_after,
+    may_break_off,
+)
 from engine.types import Priority
 
 
@@ -86,3 +93,58 @@ def test_streams_without_end_do_not_starve_the_rest(priority, monkeypatch):
         is_over.set()
         for thread in threads:
             thread.join(5)
+
+
+def asks(gate, done):
+    with gate.hold(Priority.QUERY, timeout_s=5):
+        done.append("asked")
+
+
+@pytest.mark.parametrize("priority", [Priority.BACKGROUND, Priority.QUERY, Priority.INTERACTIVE])
+def test_a_question_breaks_off_documents_and_nothing_else(priority):
+    gate, done, broken_off = Gate(), [], threading.Event()
+    is_background = priority == Priority.BACKGROUND
+
+    with gate.hold(priority, break_off=broken_off.set if is_background else None):
+        thread = threading.Thread(target=asks, args=(gate, done))
+        thread.start()
+        if is_background:
+            assert broken_off.wait(5)
+        assert not done  # still one at a time
+    thread.join(5)
+
+    assert done == ["asked"]
+    assert broken_off.is_set() == is_background
+    assert gate.is_shared()
+
+
+def test_a_token_that_is_read_waits_for_the_step_of_documents():
+    gate, broken_off = Gate(), threading.Event()
+
+    with gate.hold(Priority.BACKGROUND, break_off=broken_off.set), pytest.raises(BusyError):  # noqa: SIM117
+        with gate.hold(Priority.INTERACTIVE, timeout_s=0.01):
+            pass
+
+    assert not broken_off.is_set()
+
+
+def test_a_gate_where_only_documents_come_is_not_shared():
+    gate = Gate()
+
+    with gate.hold(Priority.BACKGROUND):
+        pass
+
+    assert not gate.is_shared()
+
+
+def test_questions_without_end_leave_half_of_the_background_work():
+    past, kept_s, lost_s = Past(), 0.0, 0.0
+
+    for _ in range(1000):  # a question always comes when a step is almost done
+        is_lost = may_break_off(past, 0.09)
+        credit_s = credit_after(past, 0.1, is_lost=is_lost)
+        past = Past(credit_s=credit_s)
+        kept_s, lost_s = kept_s + 0.1 * (not is_lost), lost_s + 0.1 * is_lost
+
+    assert lost_s <= kept_s + MAX_CREDIT_S + 0.1
+    assert lost_s > 10

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import LoadError
+from engine.errors import LoadError, RuntimeFailedError
 from engine.runtime.llama import Model
 from engine.types import Options
-from tests.engine.runtime.conftest import say
+from tests.engine.runtime.conftest import generation, say
 
 
 def test_a_refused_file_quotes_what_llama_cpp_said(tmp_path):
@@ -52,5 +52,25 @@ def test_tokens_turn_back_into_their_text(tiny_chat, text):
 def test_sizes_are_what_llama_cpp_reserves(tiny_chat, tiny):
     weights = (tiny / "chat.gguf").stat().st_size
 
-    assert weights / 2 < tiny_chat.size_bytes < 100 * weights
-    assert tiny_chat.size_vram_bytes == 0
+    (main,) = tiny_chat.memory
+    assert main.device == "CPU"
+    assert weights / 2 < main.weights_bytes < 2 * weights
+    cache = 2 * 256 * 2 * 2 * 32 * 2  # slots, tokens, k and v, layers, values, f16
+    assert main.cache_bytes == pytest.approx(cache, abs=10_500)  # said in hundredths of a MiB
+    assert main.compute_bytes > 0
+
+
+def test_a_step_that_llama_cpp_refuses_ends_only_the_request_that_is_to_blame(load):
+    runner = load("chat.gguf")
+    expected = say(runner, "Hello", limit=60).text
+    stream = runner.worker.stream(generation(runner, "Hello", limit=60))
+    events = [next(stream)]
+    bad = generation(runner, "Bad")
+    bad.prompt = [1, 5, runner.model.n_vocab + 7]
+
+    with pytest.raises(RuntimeFailedError, match=r"refuses the step's tokens \(llama_decode .* -1"):
+        list(runner.worker.stream(bad))
+    events += stream
+
+    assert "".join(one.text for one in events[:-1]) == expected
+    assert runner.worker.stats().n_failed == 1

@@ -8,15 +8,15 @@ import pytest
 from engine.errors import BusyError, LoadError
 from engine.runtime import pool as module
 from engine.runtime.pool import Key, Pool
-from engine.types import ModelDetails, ModelEntry
+from engine.types import DeviceMemory, ModelDetails, ModelEntry
 
 
 class Runner:
     """A runner that remembers whether it was closed."""
 
-    n_ctx, size_bytes, size_vram_bytes = 128, 1000, 0
+    n_ctx, memory = 128, (DeviceMemory("CPU", 700, 200, 100), DeviceMemory("CUDA0", 50))
 
-    def __init__(self):
+    def __init__(self, free=None):
         self.is_closed = self.is_stopped = False
 
     def stop(self):
@@ -46,7 +46,7 @@ def pool():
 
 def use(pool, name, keep_alive_s=60.0):
     runner = Runner()
-    with pool.use(key(name), entry(name), lambda: runner, keep_alive_s) as held:
+    with pool.use(key(name), entry(name), lambda _: runner, keep_alive_s) as held:
         return held
 
 
@@ -75,7 +75,7 @@ def test_keep_alive_zero_unloads_after_the_request(pool):
 
 def test_a_model_in_use_is_never_unloaded_under_its_user(pool):
     runner = Runner()
-    with pool.use(key("a"), entry("a"), lambda: runner, 60.0):
+    with pool.use(key("a"), entry("a"), lambda _: runner, 60.0):
         pool.expire("a")
         assert not runner.is_closed
 
@@ -89,7 +89,7 @@ def test_negative_keep_alive_never_expires(pool):
 
 
 def test_a_failed_load_leaves_no_trace(pool):
-    def load():
+    def load(_):
         raise LoadError("no")
 
     with pytest.raises(LoadError), pool.use(key("a"), entry("a"), load, 60.0):
@@ -115,7 +115,7 @@ def test_a_keep_alive_beyond_all_calendars_never_expires(pool, keep_alive_s):
 def test_closing_stops_a_model_in_use_and_its_last_user_frees_it(pool, monkeypatch):
     monkeypatch.setattr(module, "CLOSE_WAIT_S", 0.05)
     runner = Runner()
-    with pool.use(key("a"), entry("a"), lambda: runner, 60.0):
+    with pool.use(key("a"), entry("a"), lambda _: runner, 60.0):
         pool.close()
         assert (runner.is_stopped, runner.is_closed) == (True, False)
 
@@ -125,7 +125,7 @@ def test_closing_stops_a_model_in_use_and_its_last_user_frees_it(pool, monkeypat
 def test_a_model_that_comes_after_the_close_is_freed(pool):
     runner = Runner()
 
-    def load():
+    def load(_):
         pool.close()
         return runner
 
@@ -141,7 +141,7 @@ def test_who_waits_for_room_is_sent_away_when_the_pool_closes(monkeypatch):
 
     def wait():
         try:
-            with pool.use(key("b"), entry("b"), lambda: loads.append(1) or Runner(), 60.0):
+            with pool.use(key("b"), entry("b"), lambda _: loads.append(1) or Runner(), 60.0):
                 pass
         except BusyError:
             refused.append(1)

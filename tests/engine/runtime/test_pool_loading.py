@@ -20,7 +20,7 @@ def test_loaded_models_go_on_serving(pool):
         pass
     began, go_on = threading.Event(), threading.Event()
 
-    def load():
+    def load(_):
         began.set()
         assert go_on.wait(10)
         return Runner()
@@ -43,7 +43,7 @@ def test_loaded_models_go_on_serving(pool):
 def test_a_model_that_is_still_loading_is_listed(pool):
     seen = []
 
-    def load():
+    def load(_):
         seen.extend(pool.running())
         return Runner()
 

@@ -6,15 +6,17 @@ from engine.errors import LoadError, RuntimeFailedError
 from engine.library.store import Library
 from engine.runtime import worker
 from engine.runtime.gate import Gate
+from engine.runtime.log_native import Buffer
 from engine.runtime.runners import (
     ChatRunner,
     EmbedRunner,
     LoadPlan,
-    Sizes,
     choose_batch,
     choose_threads,
+    memory_of,
+    vram_bytes,
 )
-from engine.types import Options, Priority
+from engine.types import DeviceMemory, Options, Priority
 
 
 def plan(path):
@@ -37,10 +39,24 @@ def test_a_step_has_room_for_every_slot(wanted, n_ctx, n_slots, batch):
 
 
 def test_buffers_are_added_up_by_device():
-    buffers = [("CPU_Mapped", 10), ("CUDA0", 5), ("CUDA_Host", 2), ("CUDA1", 1)]
+    buffers = [
+        Buffer("CPU_Mapped", "weights", 10),
+        Buffer("CUDA0", "weights", 5),
+        Buffer("CUDA0", "cache", 3),
+        Buffer("CUDA_Host", "compute", 2),
+        Buffer("CPU_REPACK", "weights", 4),
+        Buffer("CUDA1", "compute", 1),
+    ]
 
-    assert Sizes.of(buffers, 0) == Sizes(18, 6)
-    assert Sizes.of([], 7) == Sizes(7, 0)
+    memory = memory_of(buffers)
+
+    assert memory == (
+        DeviceMemory("CPU", 14, 0, 2),
+        DeviceMemory("CUDA0", 5, 3, 0),
+        DeviceMemory("CUDA1", 0, 0, 1),
+    )
+    assert vram_bytes(memory) == 9
+    assert memory_of([]) == (DeviceMemory("CPU"),)
 
 
 def test_two_projectors_are_refused(tiny):
@@ -60,7 +76,7 @@ def test_a_model_whose_step_does_not_end_is_not_freed_under_it(starter_models, m
 
     with gate.hold(Priority.INTERACTIVE):
         runner.worker.submit(work)
-        while runner.worker._n_steps == 0:
+        while runner.worker.stats().n_steps == 0:
             pass
         runner.close()
         assert runner.model.pointer
