@@ -7,23 +7,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.machine import Machine, measure
-from app.models import Bound, Models, Report, Wish, prepare
+from app.models import Bound, Models, Report, Wish, is_installed, prepare
 from app.prefixes import prefixes_of
 from app.query.beats import Beats
 from engine.types import ChatRequest, Message, Piece, Priority
-from ingest.errors import CollectionNotFoundError, ModelMismatchError
+from ingest.embedders import Embedders
 from ingest.lock import FolderLock
 from ingest.types import Document, Embedder, Vectors
+from ingest.watch import Pace
 
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.library.store import Library
-    from engine.types import ModelEntry
     from ingest.knowledge_base import KnowledgeBase
 
 DEFAULT_COLLECTION = "default"
@@ -67,20 +68,26 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         _sweep_uploads(settings.home)
         engine = opened.enter_context(_open_engine(settings))
         models = _models(settings, engine.library, report, is_chat_needed=is_chat_needed)
-        embedder = embedder_of(engine, models.embedding)
+        embedders = Embedders(
+            embedder_of(engine, models.embedding),
+            lambda name: _find_embedder(engine, name),
+            configured=settings.embed_model,
+        )
+        embedder = embedders.default
         kb = opened.enter_context(
             closing(
                 KnowledgeBase(
                     settings.home,
-                    embedder,
+                    embedders,
                     chunk_tokens=settings.chunk_tokens,
                     max_file_bytes=settings.max_file_bytes,
                     n_workers=settings.n_workers,
                 )
             )
         )
-        _ensure_default(kb)
-        beats = _beats(settings, engine, kb, embedder, models)
+        kb.create_collection(DEFAULT_COLLECTION)
+        kb.roots.pace = Pace(is_polling=settings.is_polling)
+        beats = _beats(settings, engine, kb, models)
         yield Parts(settings, engine, time.monotonic(), kb, embedder, beats, models.notices)
 
 
@@ -155,14 +162,39 @@ def _sweep_uploads(home: Path) -> None:
 def _models(
     settings: Settings, library: Library, report: Report, *, is_chat_needed: bool
 ) -> Models:
-    wish = Wish(settings.embed_model, settings.chat_model, settings.is_offline, is_chat_needed)
+    chosen = _chosen_model(settings)
+    is_there = bool(chosen) and is_installed(chosen, library.entries())
+    embedding = chosen if is_there else settings.embed_model
+    wish = Wish(embedding, settings.chat_model, settings.is_offline, is_chat_needed)
     return prepare(library, wish, bound_model(settings.home), machine_of_build(), report)
+
+
+def _chosen_model(settings: Settings) -> str:
+    """Tell which embedding model `quire migrate` chose while the settings were the same."""
+    from ingest.migrations import chosen_model
+    from ingest.store import Store
+
+    catalogue = settings.home / "kb.sqlite3"
+    if not catalogue.is_file():
+        return ""
+    with closing(Store(catalogue)) as store:
+        return chosen_model(store, settings.embed_model)
+
+
+def _find_embedder(engine: Engine, model: str) -> Embedder | None:
+    """Describe an embedding model if it is installed, whole and readable."""
+    from engine.errors import GgufError, LibraryError, ModelNotFoundError
+
+    try:
+        return embedder_of(engine, model)
+    except (ModelNotFoundError, LibraryError, GgufError, OSError):
+        return None
 
 
 def embedder_of(engine: Engine, model: str) -> Embedder:
     """Describe the embedding model from its file; it is loaded when the first text comes."""
     entry = engine.library.find(model)
-    n_dimensions, n_trained = _lengths(entry)
+    n_dimensions, n_trained = _lengths(entry.model_path, entry.model_digest)
     prefixes = prefixes_of(entry.name)
     own = entry.params.get("num_ctx")
     asked = own if isinstance(own, int) and own > 0 else engine.settings.n_ctx or _embed_ctx()
@@ -185,59 +217,42 @@ def embedder_of(engine: Engine, model: str) -> Embedder:
 
 
 def _embed_ctx() -> int:
-    from engine.loading import DEFAULT_EMBED_CTX
+    from engine.placing import DEFAULT_EMBED_CTX
 
     return DEFAULT_EMBED_CTX
 
 
-def _lengths(entry: ModelEntry) -> tuple[int, int]:
+@lru_cache(maxsize=64)  # a search asks for it several times, and a header has all words of a model
+def _lengths(path: Path, _digest: str) -> tuple[int, int]:
     """Read (dimensions of a vector, tokens that the model was trained on) from the file."""
     from engine.library.gguf import read_header
 
-    metadata = read_header(entry.model_path).metadata
+    metadata = read_header(path).metadata
     family = metadata.get("general.architecture")
     found = [metadata.get(f"{family}.{name}") for name in ("embedding_length", "context_length")]
     n_dimensions, n_trained = (value if isinstance(value, int) else 0 for value in found)
     return n_dimensions, n_trained or _embed_ctx()
 
 
-def _ensure_default(kb: KnowledgeBase) -> None:
-    """Make the collection that is meant when none is named; bind it anew while it is empty."""
-    try:
-        kb.check_model(DEFAULT_COLLECTION)
-    except CollectionNotFoundError:
-        kb.create_collection(DEFAULT_COLLECTION)
-    except ModelMismatchError:
-        if not kb.collection(DEFAULT_COLLECTION).n_documents:
-            kb.delete_collection(DEFAULT_COLLECTION)
-            kb.create_collection(DEFAULT_COLLECTION)
-
-
-def _beats(
-    settings: Settings, engine: Engine, kb: KnowledgeBase, embedder: Embedder, models: Models
-) -> Beats:
+def _beats(settings: Settings, engine: Engine, kb: KnowledgeBase, models: Models) -> Beats:
     """Tie the pipeline to the parts."""
     from app.query.rerank import load_reranker
 
     size = size_of(engine.library, models.chat) if models.chat else 0.0
 
-    def embed_query(text: str) -> Vectors:
-        return embedder.embed([embedder.query_prefix + text], True)
-
     reranker = settings.reranker
     return Beats(
-        check_collection=kb.check_model,
+        check_collection=kb.collection,
         documents=lambda collection: all_documents(kb, collection),
-        dense=lambda collection, vector, k, ids: kb.dense(collection, vector, k, document_ids=ids),
+        dense=lambda collection, query, k, ids: kb.nearest(collection, query, k, document_ids=ids),
         lexical=lambda collection, query, k, ids: kb.lexical(
             collection, query, k, document_ids=ids
         ),
         text=kb.text,
-        embed_query=embed_query,
         count_tokens=engine.count_tokens,
         context_length=engine.context_length,
         check_chat=lambda model: check_chat(engine.library, model),
-        embedding_model=embedder.model,
+        embedding_model=lambda collection: kb.collection(collection).model,
         chat=chat_of(engine) if models.chat else None,
         chat_model=models.chat,
         rerank=load_reranker(reranker, is_offline=settings.is_offline) if reranker else None,
@@ -245,6 +260,7 @@ def _beats(
         is_small=bool(models.chat) and size < _SMALL_PARAMETERS,
         is_small_too=lambda model: size_of(engine.library, model) < _SMALL_PARAMETERS,
         rewrite_with_model=size >= _CONDENSING_PARAMETERS,
+        page_label=lambda document_id, page: page_label(kb, document_id, page),
     )
 
 
@@ -282,6 +298,18 @@ def check_chat(library: Library, model: str) -> None:
     entry = library.find(model)
     if "completion" not in entry.capabilities:
         raise CapabilityError(model, "chat")
+
+
+def page_label(kb: KnowledgeBase, document_id: str, page: int) -> str:
+    """Read what is printed on a page; empty if that is its number, or the document is gone."""
+    from ingest.errors import DocumentNotFoundError
+    from ingest.load.pdf_labels import label_of
+
+    try:
+        label = label_of(kb.document(document_id).metadata.get("page_labels", ""), page)
+    except DocumentNotFoundError:
+        return ""
+    return "" if label == str(page) else label
 
 
 def all_documents(kb: KnowledgeBase, collection: str) -> list[Document]:

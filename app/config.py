@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from engine.config import EngineSettings, calm_openmp, engine_settings_from, parse_host
+from engine.config import (
+    EngineSettings,
+    calm_openmp,
+    engine_settings_from,
+    parse_flag,
+    parse_host,
+)
 
 T = TypeVar("T")
 
@@ -36,6 +42,7 @@ class Settings:
     ollama_host: tuple[str, int] | None = None  # where OLLAMA_HOST says that the engine is
     n_workers: int = 1  # processes that load files, beside the one that embeds
     has_history: bool = True  # `quire run` remembers what was typed, in the data directory
+    is_polling: bool | None = None  # whether watched folders are polled; none = by itself
 
     @property
     def url(self) -> str:
@@ -86,7 +93,8 @@ def settings_from(
         engine=engine,
         ollama_host=parse_host(known["OLLAMA_HOST"]) if known.get("OLLAMA_HOST") else None,
         n_workers=_read(known, "QUIRE_WORKERS", _positive, str(_own_cores())),
-        has_history=not _read(known, "OLLAMA_NOHISTORY", _flag, "0"),
+        has_history=not _read(known, "OLLAMA_NOHISTORY", parse_flag, "0"),
+        is_polling=_read(known, "QUIRE_WATCH_POLLING", _polling, "auto"),
     )
 
 
@@ -134,9 +142,11 @@ def _switch(raw: str) -> bool:
     raise ValueError("expected 1 or 0")
 
 
-def _flag(raw: str) -> bool:
-    """Read a switch of Ollama's, where every other word means yes."""
-    return raw.strip().strip("\"'").casefold() not in ("", "0", "f", "false")
+def _polling(raw: str) -> bool | None:
+    try:
+        return None if raw.casefold() == "auto" else _switch(raw)
+    except ValueError as error:
+        raise ValueError("expected auto, on or off") from error
 
 
 def _folders(raw: str) -> tuple[Path, ...]:

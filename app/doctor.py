@@ -120,20 +120,19 @@ def judge_port(url: str, who: str, *, is_ours: bool) -> Finding:
 
 
 def judge_index(status: StatusOut) -> list[Finding]:
-    """Judge what is stored against the models in use."""
+    """Judge what is stored, and whether a change of the embedding model got stuck."""
     if status.models is None:
         return []
-    digest = status.models.embedding.digest
     found = [Finding("ok", f"{status.n_documents} documents, {status.n_chunks} passages")]
     found += [
         Finding(
             "bad",
-            f"collection {one.name!r} was indexed with {one.model}, in use is "
-            f"{status.models.embedding.name}",
-            f"run `quire reindex --collection {one.name}`",
+            f"collection {one.collection!r} did not get from {one.from_model} to {one.to_model}: "
+            f"{one.message}",
+            f"run `quire migrate --to {one.to_model} --collection {one.collection}`",
         )
-        for one in status.collections
-        if one.n_documents and one.model_digest != digest
+        for one in status.migrations
+        if one.state == "failed"
     ]
     found += [Finding("warn", text) for text in status.notices]
     return found
@@ -147,14 +146,22 @@ def _disk(settings: Settings) -> tuple[str, int]:
 
 
 def _engine_build() -> list[Finding]:
+    from app.native_build import hardware, judge_backends, judge_processor, processor_flags
+
     try:
+        from engine.runtime.devices_native import device_names
         from engine.runtime.llama import build_features
 
         features = build_features()
     except (ImportError, OSError) as error:
         cure = "run `make setup` again; it compiles llama.cpp for this machine"
         return [Finding("bad", f"the engine's native layer does not load: {error}", cure)]
-    return [Finding("ok", f"{name}: {value}") for name, value in features.items()]
+    version, info = features["llama-cpp-python"], features["system_info"]
+    return [
+        Finding("ok", f"llama-cpp-python {version}; {info}"),
+        *judge_backends(info, device_names(), hardware(), version),
+        judge_processor(info, processor_flags(), version),
+    ]
 
 
 def _machine() -> list[Finding]:
@@ -167,9 +174,23 @@ def _machine() -> list[Finding]:
 
 def _models(settings: Settings) -> list[Finding]:
     from engine.library.store import Library
+    from engine.runtime.probe import refused_digests
 
     entries = Library(settings.engine.models_dir).entries()
-    return judge_models(entries, (settings.embed_model, settings.chat_model))
+    memory = settings.engine.models_dir / "probed.json"
+    bad = refused_digests(memory)
+    return [
+        *judge_models(entries, (settings.embed_model, settings.chat_model)),
+        *(
+            Finding(
+                "bad",
+                f"{one.name} crashed or hung llama.cpp when it was tried",
+                f"pull or create it again; to try once more, stop the server and delete {memory}",
+            )
+            for one in entries
+            if one.model_digest in bad
+        ),
+    ]
 
 
 def _server(settings: Settings) -> list[Finding]:

@@ -1,16 +1,14 @@
-"""This machine's memory, cores, graphics memory; reads /proc, /sys, nvidia-smi."""
+"""This machine's memory, cores, graphics memory; reads /proc and /sys, asks llama.cpp."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.runtime.host_memory import host_memory
+
 GIB = 1024**3
-_CGROUP_MEMORY = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
-_NVIDIA_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +26,8 @@ def measure(*, has_gpu_build: bool, root: Path = Path("/")) -> Machine:
     Args:
         has_gpu_build: whether the engine's native layer can use a GPU at all.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [limit for name in _CGROUP_MEMORY if (limit := _limit(root / name))]
     vram = _vram_bytes() if has_gpu_build else 0
-    return Machine(min([memory, *limits]), _n_cores(), vram)
+    return Machine(host_memory(root).total_bytes, _n_cores(), vram)
 
 
 def _n_cores() -> int:
@@ -40,25 +36,7 @@ def _n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _limit(path: Path) -> int:
-    """Read a control group's limit; 0 if there is none."""
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except OSError:
-        return 0
-    return int(text) if text.isdecimal() else 0  # "max" means no limit
-
-
 def _vram_bytes() -> int:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return 0
-    query = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(
-            query, capture_output=True, text=True, timeout=_NVIDIA_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    sizes = [int(line) for line in done.stdout.split() if line.isdecimal()]
-    return max(sizes, default=0) * 1024**2
+    from engine.runtime.devices_native import gpus  # loads llama.cpp
+
+    return max((one.total_bytes for one in gpus()), default=0)

@@ -141,8 +141,7 @@ def notices_of(embedding: str, chat: str, machine: Machine) -> tuple[str, ...]:
         texts.append(
             f"Searching with the starter model {STARTER_EMBEDDING}: it knows English only and "
             "reads short texts; other languages are found by their words alone. Better: "
-            f"`quire pull {EMBEDDING}`, then start with QUIRE_EMBED_MODEL={EMBEDDING} and run "
-            "`quire reindex`."
+            f"`quire pull {EMBEDDING}`, then `quire migrate --to {EMBEDDING}`."
         )
     if chat == STARTER_CHAT:
         texts.append(
@@ -184,8 +183,9 @@ def prepare(
     notices = notices_of(embedding, chat, machine)
     if bound is not None and not wish.embedding and not _same(bound.name, embedding):
         notices += (
-            f"The library was indexed with {bound.name}, which is not installed; {embedding} is in "
-            f"use instead. Run `quire pull {bound.name}` and start again, or `quire reindex`.",
+            f"The library was indexed with {bound.name}, which is not installed; it moves to "
+            f"{embedding}, and until then much is found by its words alone. To keep {bound.name}: "
+            f"`quire pull {bound.name}`, then `quire migrate --to {bound.name}`.",
         )
     return Models(embedding, chat, notices)
 

@@ -21,6 +21,7 @@ from app.compose import Parts
 from app.version import VERSION
 from engine.api.bridge import Bridge
 from engine.api.guard import Guard
+from engine.api.metrics import Counted, HttpMeter, metrics_router
 from engine.api.router import engine_router, root_text
 
 if TYPE_CHECKING:
@@ -45,8 +46,11 @@ def build_app(parts: Parts, *, has_ui: bool = True) -> FastAPI:
     app = FastAPI(title="Quire", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
     install_errors(app)
     app.add_middleware(Guard, origins=parts.settings.engine.origins, host=parts.settings.host)
+    http = HttpMeter(VERSION)
+    app.add_middleware(Counted, meter=http)  # outside: also what Guard refuses
     app.include_router(engine_router(parts.engine))
     app.include_router(health_router(parts))
+    app.include_router(metrics_router(parts.engine.meter, http))
     app.include_router(docs_router(app))
     if parts.kb is not None:
         _include_kb(app, parts)
@@ -173,7 +177,9 @@ def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> Non
 def _include_kb(app: FastAPI, parts: Parts) -> None:
     from app.api.collections import collections_router
     from app.api.documents import documents_router
+    from app.api.index import index_router
     from app.api.jobs import jobs_router
+    from app.api.migrations import migrations_router
     from app.api.query import query_router
     from app.api.watched import watched_router
 
@@ -185,6 +191,8 @@ def _include_kb(app: FastAPI, parts: Parts) -> None:
         documents_router(kb, bridge, home=settings.home, max_file_bytes=settings.max_file_bytes)
     )
     app.include_router(collections_router(kb))
+    app.include_router(index_router(kb.compactor))
     app.include_router(jobs_router(kb))
+    app.include_router(migrations_router(kb))
     app.include_router(query_router(beats, bridge))
     app.include_router(watched_router(kb))

@@ -98,7 +98,9 @@ class Ahead:
             except (OSError, CancelledError):  # gone while it was read; its turn will tell
                 result = None
         if result is None or result[0] != sha256(data).hexdigest():
-            return self._pool.load(data, name)
+            held = [data]
+            del data  # of a large file it is as much as its text: the pool lets it go
+            return self._pool.load(held.pop(), name)
         if isinstance(result[1], FileRefusedError):
             raise result[1]
         return result[1]

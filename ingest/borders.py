@@ -11,7 +11,7 @@ Seidel and Aragon 1996.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from itertools import accumulate, pairwise
 
@@ -20,6 +20,7 @@ Priority = tuple[int, int]  # (rank, hash): lower is a better place to cut
 _HEAD_CHARACTERS = 32
 _NEAREST = 0.3  # share of the limit between two cuts, and between a cut and the end of a run
 _DETOUR = 0.25  # share of the limit that a cut in two may lie off the middle for a better rank
+_HASH_BITS, _PLACE_BITS = 64, 40  # of a priority's hash, of an atom's number
 _MARGIN = 0.4  # share of the limit kept at both ends of a stretch that has no local minimum
 
 
@@ -31,7 +32,7 @@ def fingerprint(text: str, start: int, end: int) -> int:
     )
 
 
-def cuts(sizes: Sequence[int], priorities: Sequence[Priority], limit: int) -> list[int]:
+def cuts(sizes: Sequence[int], priorities: Iterable[Priority], limit: int) -> list[int]:
     """Cut a run of atoms into stretches that are within the limit unless one atom is not.
 
     Args:
@@ -43,28 +44,36 @@ def cuts(sizes: Sequence[int], priorities: Sequence[Priority], limit: int) -> li
     offsets = [0, *accumulate(sizes)]
     if offsets[-1] <= limit:
         return []
-    if halves := _in_two(offsets, priorities, limit):
+    order = [_order(priority, at) for at, priority in enumerate(priorities)]
+    if halves := _in_two(offsets, order, limit):
         return halves
-    order = [(*priority, at) for at, priority in enumerate(priorities)]
     chosen = _worth_a_cut(offsets, order, _local_minima(offsets, order, _NEAREST * limit), limit)
     for start, end in list(pairwise([0, *chosen, len(sizes)])):
         chosen += _divided(offsets, order, start, end, limit)
     return sorted(chosen)
 
 
-def _in_two(offsets: Sequence[int], priorities: Sequence[Priority], limit: int) -> list[int]:
+def _order(priority: Priority, at: int) -> int:
+    """Put rank, hash and place into one number: of a book's atoms, tuples are half a gigabyte."""
+    return ((priority[0] << _HASH_BITS | priority[1]) << _PLACE_BITS) | at
+
+
+def _in_two(offsets: Sequence[int], order: Sequence[int], limit: int) -> list[int]:
     """Cut a run that makes two stretches near its middle: an edit costs both at most."""
     total = offsets[-1]
     low, high = max(_NEAREST * limit, total - limit), min(total - _NEAREST * limit, limit)
-    places = [at for at in range(1, len(priorities)) if low <= offsets[at] <= high]
+    places = [at for at in range(1, len(order)) if low <= offsets[at] <= high]
     return sorted(
-        places, key=lambda at: abs(offsets[at] - total / 2) + priorities[at][0] * _DETOUR * limit
+        places,
+        key=lambda at: abs(offsets[at] - total / 2) + _rank(order[at]) * _DETOUR * limit,
     )[:1]
 
 
-def _local_minima(
-    offsets: Sequence[int], order: Sequence[tuple[int, int, int]], reach: float
-) -> list[int]:
+def _rank(order: int) -> int:
+    return order >> (_HASH_BITS + _PLACE_BITS)
+
+
+def _local_minima(offsets: Sequence[int], order: Sequence[int], reach: float) -> list[int]:
     """Find the places that are better than all others within reach, not too near the ends."""
     found: list[int] = []
     last = len(order)
@@ -86,7 +95,7 @@ def _local_minima(
 
 def _worth_a_cut(
     offsets: Sequence[int],
-    order: Sequence[tuple[int, int, int]],
+    order: Sequence[int],
     places: Sequence[int],
     limit: int,
 ) -> list[int]:
@@ -100,9 +109,7 @@ def _worth_a_cut(
     ]
 
 
-def _better_before(
-    order: Sequence[tuple[int, int, int]], places: Sequence[int], outside: int
-) -> list[int]:
+def _better_before(order: Sequence[int], places: Sequence[int], outside: int) -> list[int]:
     """Find for each place the nearest earlier one that is better, else the end of the run."""
     found: list[int] = []
     open_ones: list[int] = []
@@ -115,7 +122,7 @@ def _better_before(
 
 
 def _divided(
-    offsets: Sequence[int], order: Sequence[tuple[int, int, int]], start: int, end: int, limit: int
+    offsets: Sequence[int], order: Sequence[int], start: int, end: int, limit: int
 ) -> list[int]:
     """Cut a stretch without any local minimum at its best places until all is within the limit."""
     chosen: list[int] = []

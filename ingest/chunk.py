@@ -9,13 +9,14 @@ paragraph leaves the chunks further on as they were, and with them their vectors
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import compress, groupby, pairwise
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from ingest.borders import Priority, cuts, fingerprint
+from ingest.chunk_columns import Chunks
 from ingest.language import language_of
 from ingest.sentences import cut_in_half, line_spans, sentence_spans, trimmed
-from ingest.types import Block, BlockKind, Chunk, Loaded
+from ingest.types import Block, BlockKind, Loaded
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 Span = tuple[int, int]
@@ -23,14 +24,18 @@ Span = tuple[int, int]
 # Cuts that are decided by content leave chunks between 0.3 and 1 of the limit, 0.65 on average:
 # where the model can read more than the target, the limit is this much above it.
 _ROOM = 1.5
+_COUNTED = 4_096  # pieces at once: their texts are copies
+_COUNTED_CHARACTERS = 1_000_000  # at once; what is longer is no chunk, and counted in parts
 _PARENT_CHUNKS = 4  # of target size, in one parent
 # How good it is to cut before an atom, best first.
 _BLOCK, _INSIDE, _AFTER_HEADING = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A trimmed span with what it inherits from its block."""
+class _Piece(NamedTuple):
+    """A trimmed span with what it inherits from its block.
+
+    A tuple, because a book has a hundred thousand: made in a third of a dataclass's time.
+    """
 
     start: int
     end: int
@@ -43,7 +48,7 @@ class _Piece:
 
 def split(
     loaded: Loaded, count_tokens: CountTokens, *, target_tokens: int, max_tokens: int
-) -> list[Chunk]:
+) -> Chunks:
     """Cut a text into chunks along its structure: sections, blocks, sentences, words, characters.
 
     A heading starts a chunk and stays with what follows it. Blocks under the same headings on the
@@ -61,43 +66,42 @@ def split(
         raise ValueError(f"token limits must be above 0, got {target_tokens} and {max_tokens}")
     limit = min(round(_ROOM * target_tokens), max_tokens)
     text = loaded.text
-    atoms = _atoms(text, _measured(text, _pieces(loaded), count_tokens), count_tokens, limit)
-    joined = [piece for section in _sections(atoms) for piece in _packed(text, section, limit)]
-    pieces = _halved(text, _recounted(text, joined, count_tokens), count_tokens, max_tokens)
+    # Some pieces at a time as far as may be: those of a book take as much as its text.
+    atoms = (
+        atom
+        for batch in _measured(text, _pieces(loaded), count_tokens)
+        for atom in _atoms(text, batch, count_tokens, limit)
+    )
+    joined = (piece for section in _sections(atoms) for piece in _packed(text, section, limit))
+    pieces: list[_Piece] = []
+    for batch in _measured(text, joined, count_tokens):  # since sums of tokens are estimates
+        pieces += _halved(text, batch, count_tokens, max_tokens)
     assert all(left.end <= right.start for left, right in pairwise(pieces))
     parents = _parents(text, pieces, _PARENT_CHUNKS * min(target_tokens, max_tokens))
     return _chunks(text, zip(pieces, parents, strict=True))
 
 
-def _chunks(text: str, pieces: Iterable[tuple[_Piece, Span]]) -> list[Chunk]:
+def _chunks(text: str, pieces: Iterable[tuple[_Piece, Span]]) -> Chunks:
     language = language_of(text)
-    chunks: list[Chunk] = []
+    chunks = Chunks(text)
     for piece, parent in pieces:
+        numbers = (piece.start, piece.end, piece.n_tokens, *parent)
         words = text[piece.start : piece.end]
-        chunks.append(
-            Chunk(
-                start=piece.start,
-                end=piece.end,
-                text=words,
-                headings=piece.headings,
-                page=piece.page,
-                n_tokens=piece.n_tokens,
-                parent=parent,
-                language=language_of(words, language),
-            )
-        )
+        chunks.append(numbers, piece.headings, piece.page, language_of(words, language))
     return chunks
 
 
 def _pieces(loaded: Loaded) -> Iterator[_Piece]:
     """Yield blocks and the text between them, trimmed, in order."""
+    text = loaded.text
     position = 0
     before = Block(0, 0, "paragraph")
     for block in loaded.blocks:
-        yield from _piece(loaded.text, position, block.start, before, "paragraph")
-        yield from _piece(loaded.text, max(position, block.start), block.end, block, block.kind)
+        if not text[position : block.start].isspace():
+            yield from _piece(text, position, block.start, before, "paragraph")
+        yield from _piece(text, max(position, block.start), block.end, block, block.kind)
         position, before = max(position, block.end), block
-    yield from _piece(loaded.text, position, len(loaded.text), before, "paragraph")
+    yield from _piece(text, position, len(text), before, "paragraph")
 
 
 def _piece(text: str, start: int, end: int, block: Block, kind: BlockKind) -> Iterator[_Piece]:
@@ -106,30 +110,61 @@ def _piece(text: str, start: int, end: int, block: Block, kind: BlockKind) -> It
         yield _Piece(start, end, kind, block.headings, block.page)
 
 
-def _measured(text: str, pieces: Iterable[_Piece], count_tokens: CountTokens) -> list[_Piece]:
-    listed = list(pieces)
-    counts = count_tokens([text[piece.start : piece.end] for piece in listed]) if listed else []
+def _measured(
+    text: str, pieces: Iterable[_Piece], count_tokens: CountTokens
+) -> Iterator[list[_Piece]]:
+    """Count the tokens of the pieces whose number is not known; yield some at a time."""
+    for batch in _batches(pieces):
+        wanted = [one for one in batch if not one.n_tokens]
+        fresh = iter(_counts(text, wanted, count_tokens))
+        yield [
+            piece if piece[5] else _Piece(start, end, kind, headings, page, next(fresh), rank)
+            for piece in batch
+            for start, end, kind, headings, page, _, rank in (piece,)
+        ]
+
+
+def _batches(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    batch: list[_Piece] = []
+    n_characters = 0
+    for piece in pieces:
+        batch.append(piece)
+        n_characters += piece.end - piece.start
+        if len(batch) == _COUNTED or n_characters >= _COUNTED_CHARACTERS:
+            yield batch
+            batch, n_characters = [], 0
+    if batch:
+        yield batch
+
+
+def _counts(text: str, pieces: Sequence[_Piece], count_tokens: CountTokens) -> list[int]:
+    if sum(one.end - one.start for one in pieces) <= 2 * _COUNTED_CHARACTERS:
+        return count_tokens([text[one.start : one.end] for one in pieces]) if pieces else []
     return [
-        _Piece(one.start, one.end, one.kind, one.headings, one.page, n, one.rank)
-        for one, n in zip(listed, counts, strict=True)
+        sum(
+            count_tokens([text[at : min(one.end, at + _COUNTED_CHARACTERS)]])[0]
+            for at in range(one.start, one.end, _COUNTED_CHARACTERS)
+        )
+        for one in pieces
     ]
-
-
-def _recounted(text: str, joined: Sequence[_Piece], count_tokens: CountTokens) -> list[_Piece]:
-    """Count what was put together for real, since sums of tokens are estimates."""
-    fresh = iter(_measured(text, [one for one in joined if not one.n_tokens], count_tokens))
-    return [one if one.n_tokens else next(fresh) for one in joined]
 
 
 def _atoms(
     text: str, pieces: Sequence[_Piece], count_tokens: CountTokens, limit: int
-) -> list[_Piece]:
+) -> Iterator[_Piece]:
     """Replace what is over the limit by rows, lines or sentences, and those by halves."""
-    is_big = [one.n_tokens > limit and one.kind != "heading" for one in pieces]
-    whole = [one for one, big in zip(pieces, is_big, strict=True) if not big]
-    opened = [part for one in compress(pieces, is_big) for part in _opened(text, one)]
-    parts = _halved(text, _measured(text, opened, count_tokens), count_tokens, limit)
-    return sorted(whole + parts, key=lambda one: one.start)
+    if not any(_is_open(one, limit) for one in pieces):
+        yield from pieces
+        return
+    opened = (
+        part for one in pieces for part in (_opened(text, one) if _is_open(one, limit) else (one,))
+    )
+    for batch in _measured(text, opened, count_tokens):
+        yield from _halved(text, batch, count_tokens, limit, spared="heading")
+
+
+def _is_open(piece: _Piece, limit: int) -> bool:
+    return piece.n_tokens > limit and piece.kind != "heading"
 
 
 def _opened(text: str, piece: _Piece) -> Iterator[_Piece]:
@@ -142,41 +177,36 @@ def _opened(text: str, piece: _Piece) -> Iterator[_Piece]:
 
 
 def _halved(
-    text: str, pieces: Sequence[_Piece], count_tokens: CountTokens, limit: int
+    text: str,
+    pieces: list[_Piece],
+    count_tokens: CountTokens,
+    limit: int,
+    *,
+    spared: BlockKind | None = None,
 ) -> list[_Piece]:
     """Halve what is over the limit until nothing is, or single characters remain."""
-    done = list(pieces)
-    while any(_is_divisible(piece, limit) for piece in done):
-        halves = [
-            [
-                _Piece(
-                    *span,
-                    piece.kind,
-                    piece.headings,
-                    piece.page,
-                    0,
-                    piece.rank if at == 0 else _INSIDE,
-                )
-                for at, span in enumerate(cut_in_half(text, piece.start, piece.end))
-            ]
+    done = pieces
+    while any(_is_divisible(piece, limit, spared) for piece in done):
+        halves = (
+            half
             for piece in done
-            if _is_divisible(piece, limit)
-        ]
-        fresh = iter(_measured(text, [half for pair in halves for half in pair], count_tokens))
-        pairs = iter([[next(fresh) for _ in pair] for pair in halves])
-        done = [
-            part
-            for piece in done
-            for part in (next(pairs) if _is_divisible(piece, limit) else [piece])
-        ]
+            for half in (_two(text, piece) if _is_divisible(piece, limit, spared) else (piece,))
+        )
+        done = [piece for batch in _measured(text, halves, count_tokens) for piece in batch]
     return done
 
 
-def _is_divisible(piece: _Piece, limit: int) -> bool:
-    return piece.n_tokens > limit and piece.end - piece.start > 1
+def _is_divisible(piece: _Piece, limit: int, spared: BlockKind | None) -> bool:
+    return piece.n_tokens > limit and piece.end - piece.start > 1 and piece.kind != spared
 
 
-def _sections(atoms: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+def _two(text: str, piece: _Piece) -> Iterator[_Piece]:
+    for at, (start, end) in enumerate(cut_in_half(text, piece.start, piece.end)):
+        rank = piece.rank if at == 0 else _INSIDE
+        yield _Piece(start, end, piece.kind, piece.headings, piece.page, 0, rank)
+
+
+def _sections(atoms: Iterable[_Piece]) -> Iterator[list[_Piece]]:
     """Yield runs of atoms that may share a chunk; headings without a body join the next run."""
     pending: list[_Piece] = []
     for _, run in groupby(_numbered(atoms), key=lambda pair: pair[0]):
@@ -190,7 +220,7 @@ def _sections(atoms: Sequence[_Piece]) -> Iterator[list[_Piece]]:
         yield pending
 
 
-def _numbered(atoms: Sequence[_Piece]) -> Iterator[tuple[int, _Piece]]:
+def _numbered(atoms: Iterable[_Piece]) -> Iterator[tuple[int, _Piece]]:
     """Number the sections: a new one starts at a heading, other headings or another page."""
     number = 0
     before: _Piece | None = None
@@ -207,7 +237,10 @@ def _numbered(atoms: Sequence[_Piece]) -> Iterator[tuple[int, _Piece]]:
 
 def _packed(text: str, section: Sequence[_Piece], limit: int) -> Iterator[_Piece]:
     """Join the atoms of a section into pieces within the limit."""
-    places = cuts([one.n_tokens for one in section], list(_priorities(text, section)), limit)
+    if sum(one.n_tokens for one in section) <= limit:  # as most do: nothing to decide
+        yield _joined(section)
+        return
+    places = cuts([one.n_tokens for one in section], _priorities(text, section), limit)
     for first, last in pairwise([0, *places, len(section)]):
         yield _joined(section[first:last])
 
@@ -236,11 +269,14 @@ def _parents(text: str, pieces: Sequence[_Piece], limit: int) -> list[Span]:
     parents: list[Span] = []
     for _, run in groupby(pieces, key=lambda piece: piece.headings[:1]):
         siblings = list(run)
+        if sum(one.n_tokens for one in siblings) <= limit:
+            parents += [(siblings[0].start, siblings[-1].end)] * len(siblings)
+            continue
         depths = [0, *(_n_shared(left, right) for left, right in pairwise(siblings))]
-        priorities = [
+        priorities = (
             (depth, fingerprint(text, one.start, one.end))
             for depth, one in zip(depths, siblings, strict=True)
-        ]
+        )
         places = cuts([one.n_tokens for one in siblings], priorities, limit)
         for first, last in pairwise([0, *places, len(siblings)]):
             span = (siblings[first].start, siblings[last - 1].end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -12,10 +12,12 @@ from ingest import rows_store as rows
 from ingest.context import searchable_text
 from ingest.errors import DocumentNotFoundError
 from ingest.lexical import LEXICAL_VERSION
-from ingest.rows_store import Place, Removed
-from ingest.schema import create_lexical_table, drop_lexical_table, lexical_table
-from ingest.store import Store, binding
-from ingest.types import Chunk, Document, Embedder, Loaded, Vectors
+from ingest.rows_store import Place, Removed, VectorsMissingError
+from ingest.schema import create_lexical_table, drop_lexical_table
+from ingest.spaces_store import space_ids, spaces_of, written_ids
+from ingest.store import Store
+from ingest.types import Chunk, Document, Loaded, Vectors
+from ingest.vector_bytes import pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class KnownPlace:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a write did to the chunks: the vector index follows it."""
+    """What a write did to the chunks, in whichever space: the vector index follows it."""
 
     collection_id: int
     added: tuple[int, ...] = ()
@@ -46,7 +48,6 @@ class Documents:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shrunk: set[int] = set()  # collections whose lexical index holds deleted terms
 
     # Reading
 
@@ -108,10 +109,16 @@ class Documents:
             DocumentNotFoundError: there is none of that id.
         """
         with self._store.reading() as connection:
-            is_there = connection.execute(_IS_STORED, (document,))
-            if is_there.fetchone() is None:
+            row = connection.execute(
+                "SELECT collection_id FROM documents WHERE id = ?", (document,)
+            ).fetchone()
+            if row is None:
                 raise DocumentNotFoundError(document)
-            return [chunk for _, chunk in rows.chunks_of(connection, document)]
+            spaces, text = spaces_of(connection, row[0]), rows.text_of(connection, document)
+            found = list(rows.chunks_of(connection, spaces["current"].id, document, text))
+            if not found and "next" in spaces:  # the current model was not there when it came
+                found = list(rows.chunks_of(connection, spaces["next"].id, document, text))
+            return [chunk for _, chunk in found]
 
     def ids(self, collection: str) -> list[str]:
         """List the ids of a collection's documents, oldest first."""
@@ -162,16 +169,32 @@ class Documents:
                 ).fetchall()
         if not found:
             return [], np.zeros((0, 0), np.float32), []
-        flat = np.frombuffer(b"".join(row[1] for row in found), np.float32)
-        return [row[0] for row in found], flat.reshape(len(found), -1), [row[2] for row in found]
+        vectors = unpack([row[1] for row in found])
+        return [row[0] for row in found], vectors, [row[2] for row in found]
 
-    def chunk_ids(self, collection_id: int) -> list[int]:
-        """List the ids of a collection's chunks in ascending order."""
+    def chunk_ids(self, space_id: int) -> list[int]:
+        """List the ids of a space's chunks in ascending order."""
         with self._store.reading() as connection:
             found = connection.execute(
-                "SELECT id FROM chunks WHERE collection_id = ? ORDER BY id", (collection_id,)
+                "SELECT id FROM chunks WHERE collection_id = ? ORDER BY id", (space_id,)
             ).fetchall()
         return [row[0] for row in found]
+
+    def by_space(self, change: Change) -> dict[int, list[int]]:
+        """Sort the new chunks of a change into the spaces of its collection."""
+        with self._store.reading() as connection:
+            sorted_ids: dict[int, list[int]] = {
+                one: [] for one in space_ids(connection, change.collection_id)
+            }
+            for batch in rows.batches(change.added):
+                found = connection.execute(
+                    "SELECT collection_id, id FROM chunks"
+                    f" WHERE id IN ({rows.marks(batch)}) ORDER BY id",
+                    batch,
+                )
+                for space_id, chunk_id in found:
+                    sorted_ids.setdefault(space_id, []).append(chunk_id)
+        return sorted_ids
 
     # Writing
 
@@ -180,14 +203,14 @@ class Documents:
         with self._store.writing() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO vectors VALUES (?, ?)",
-                [(key, row.tobytes()) for key, row in zip(keys, vectors, strict=True)],
+                list(zip(keys, pack(vectors), strict=True)),
             )
 
     def add(
         self,
         document: Document,
         loaded: Loaded,
-        chunks: Sequence[tuple[Chunk, bytes]],
+        chunks: Mapping[int, Sequence[tuple[Chunk, bytes]]],
         place: Place,
         *,
         loader_version: int,
@@ -195,16 +218,19 @@ class Documents:
         """Store a document at a place; what lay there before goes, unless it has another place.
 
         Args:
-            chunks: each with the key of its vector.
+            chunks: by the space that they go into, each with the key of its vector.
 
         Raises:
             CollectionNotFoundError: the collection was deleted meanwhile.
-            VectorsMissingError: a vector was freed meanwhile.
+            VectorsMissingError: a vector was freed meanwhile, or a space was dropped.
         """
         removed = Removed()
         with self._store.writing() as connection:
             number = rows.collection_number(connection, document.collection)
-            rows.require_vectors(connection, chunks)
+            if not chunks.keys() <= written_ids(connection, number):
+                raise VectorsMissingError
+            for of_space in chunks.values():
+                rows.require_vectors(connection, of_space)
             places = connection.execute(
                 "SELECT collection_id, root, path, document_id, mtime_ns, size_bytes FROM places"
                 " WHERE document_id = ?",
@@ -214,10 +240,11 @@ class Documents:
                 rows.remove_document(connection, number, document.id, removed)
             rows.insert_document(connection, number, document, loaded, loader_version)
             connection.executemany("INSERT INTO places VALUES (?,?,?,?,?,?)", places)
-            added = rows.insert_chunks(connection, number, document.id, loaded, chunks)
+            added: list[int] = []
+            for space_id, of_space in chunks.items():
+                added += rows.insert_chunks(connection, space_id, document.id, loaded, of_space)
+            # Vectors stay until the queue is empty: what was here may turn up elsewhere.
             rows.put_place(connection, number, document.id, place, removed)
-            rows.free_vectors(connection, removed)
-            self._note(number, removed)
         return Change(number, tuple(added), tuple(removed.chunk_ids))
 
     def add_place(self, collection: str, document: str, place: Place) -> Change:
@@ -226,35 +253,6 @@ class Documents:
         with self._store.writing() as connection:
             number = rows.collection_number(connection, collection)
             rows.put_place(connection, number, document, place, removed)
-            rows.free_vectors(connection, removed)
-            self._note(number, removed)
-        return Change(number, (), tuple(removed.chunk_ids))
-
-    def move_place(self, collection: str, old: Place, new: Place) -> Change:
-        """Note that a file was renamed or moved within its watched folder."""
-        removed = Removed()
-        with self._store.writing() as connection:
-            number = rows.collection_number(connection, collection)
-            row = connection.execute(
-                "SELECT document_id FROM places WHERE collection_id=? AND root=? AND path=?",
-                (number, old.root, old.path),
-            ).fetchone()
-            if row is None:
-                return Change(number)
-            rows.put_place(connection, number, row[0], new, removed)
-            rows.drop_place(connection, number, old, removed)
-            rows.free_vectors(connection, removed)
-            self._note(number, removed)
-        return Change(number, (), tuple(removed.chunk_ids))
-
-    def remove_place(self, collection: str, place: Place) -> Change:
-        """Forget a place, and its document if that was the last one."""
-        removed = Removed()
-        with self._store.writing() as connection:
-            number = rows.collection_number(connection, collection)
-            rows.drop_place(connection, number, place, removed)
-            rows.free_vectors(connection, removed)
-            self._note(number, removed)
         return Change(number, (), tuple(removed.chunk_ids))
 
     def remove(self, document: str) -> Change:
@@ -272,44 +270,27 @@ class Documents:
                 raise DocumentNotFoundError(document)
             rows.remove_document(connection, row[0], document, removed)
             rows.free_vectors(connection, removed)
-            self._note(row[0], removed)
         return Change(row[0], (), tuple(removed.chunk_ids))
 
-    def rebind(
-        self,
-        collection: str,
-        embedder: Embedder,
-        chunked: Callable[[Loaded], Sequence[tuple[Chunk, bytes]]],
-    ) -> Change:
-        """Replace all chunks of a collection and bind it to a model, all in one transaction.
-
-        Args:
-            chunked: cuts a text as the new model wants it; the vectors are stored already.
+    def carry(self, document: str, space_id: int, chunks: Sequence[tuple[Chunk, bytes]]) -> Change:
+        """Store the chunks of a known document in one more space; once there, nothing is done.
 
         Raises:
-            VectorsMissingError: a document came in meanwhile.
+            VectorsMissingError: a vector was freed meanwhile.
         """
-        added: list[int] = []
-        removed = Removed()
         with self._store.writing() as connection:
-            number = rows.collection_number(connection, collection)
-            documents = connection.execute(
-                "SELECT id, blocks FROM documents WHERE collection_id = ?", (number,)
-            ).fetchall()
-            for document, blocks in documents:
-                loaded = Loaded(rows.text_of(connection, document), rows.blocks_from(blocks))
-                chunks = chunked(loaded)
-                rows.require_vectors(connection, chunks)
-                rows.remove_chunks(connection, number, document, removed)
-                added += rows.insert_chunks(connection, number, document, loaded, chunks)
-            connection.execute(
-                "UPDATE collections SET model=?, model_digest=?, n_dimensions=?, document_prefix=?,"
-                " query_prefix=? WHERE id=?",
-                (*binding(embedder), number),
-            )
-            rows.free_vectors(connection, removed)
-            self._note(number, removed)
-        return Change(number, tuple(added), tuple(removed.chunk_ids))
+            row = connection.execute(
+                "SELECT d.collection_id, d.blocks FROM documents d JOIN spaces s"
+                " ON s.collection_id = d.collection_id AND s.id = ? WHERE d.id = ? AND NOT EXISTS"
+                " (SELECT 1 FROM chunks WHERE document_id = d.id AND collection_id = s.id)",
+                (space_id, document),
+            ).fetchone()
+            if row is None:
+                return Change(0)
+            rows.require_vectors(connection, chunks)
+            loaded = Loaded(rows.text_of(connection, document), rows.blocks_from(row[1]))
+            added = rows.insert_chunks(connection, space_id, document, loaded, chunks)
+        return Change(row[0], tuple(added))
 
     def free_unused_vectors(self) -> int:
         """Delete vectors that no chunk uses; call it when nothing is being ingested."""
@@ -319,50 +300,100 @@ class Documents:
                 " (SELECT 1 FROM chunks WHERE vector_key = vectors.key)"
             ).rowcount
 
-    def _note(self, number: int, removed: Removed) -> None:
-        if removed.chunk_ids:
-            self._shrunk.add(number)
+    def move_places(self, collection: str, moves: Sequence[tuple[Place, Place]]) -> Change:
+        """Note that files were moved within their watched folder, all at once.
 
-    def merge_terms(self) -> None:
-        """Merge the lexical indexes, so that the terms of deleted texts are gone in bytes too."""
-        for number in list(self._shrunk):
-            self._shrunk.discard(number)
-            if number not in self._store.collection_ids():
-                continue
-            table = lexical_table(number)
-            with self._store.writing() as connection:
-                connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+        What lay where another file came to stays if it came to a place itself, so that files may
+        exchange their places. Vectors are freed when the queue has run empty.
+
+        Args:
+            moves: from, to; a place whose file got another time only moves to itself.
+        """
+        removed = Removed()
+        with self._store.writing() as connection:
+            number = rows.collection_number(connection, collection)
+            before = {
+                (root, path): document
+                for root in {place.root for move in moves for place in move}
+                for path, document in connection.execute(
+                    "SELECT path, document_id FROM places WHERE collection_id=? AND root=?",
+                    (number, root),
+                )
+            }
+            found = [(old, new) for old, new in moves if (old.root, old.path) in before]
+            connection.executemany(
+                "DELETE FROM places WHERE collection_id=? AND root=? AND path=?",
+                [(number, one.root, one.path) for move in found for one in move],
+            )
+            connection.executemany(
+                "INSERT INTO places VALUES (?,?,?,?,?,?)",
+                [
+                    (
+                        number,
+                        new.root,
+                        new.path,
+                        before[old.root, old.path],
+                        new.mtime_ns,
+                        new.size_bytes,
+                    )
+                    for old, new in found
+                ],
+            )
+            for document in {before.get((new.root, new.path)) for _, new in found} - {None}:
+                places = connection.execute(_HAS_PLACE, (document,))
+                if places.fetchone() is None:
+                    rows.remove_document(connection, number, str(document), removed)
+        return Change(number, (), tuple(removed.chunk_ids))
+
+    def remove_places(self, collection: str, places: Sequence[Place]) -> Change:
+        """Forget places, all at once, and the documents that have none left.
+
+        Vectors are freed when the queue has run empty: what is gone here may arrive elsewhere.
+        """
+        removed = Removed()
+        with self._store.writing() as connection:
+            number = rows.collection_number(connection, collection)
+            for place in places:
+                rows.drop_place(connection, number, place, removed)
+        return Change(number, (), tuple(removed.chunk_ids))
 
     def refresh_terms(self) -> None:
         """Make the lexical indexes anew that another version of `lexical.py` wrote."""
         with self._store.reading() as connection:
             found = connection.execute(
-                "SELECT id FROM collections WHERE lexical_version <> ?", (LEXICAL_VERSION,)
+                "SELECT collection_id, id FROM spaces WHERE lexical_version <> ?",
+                (LEXICAL_VERSION,),
             ).fetchall()
-        for (number,) in found:
+        for number, space_id in found:
             with self._store.writing() as connection:
-                drop_lexical_table(connection, number)
-                create_lexical_table(connection, number)
+                drop_lexical_table(connection, space_id)
+                create_lexical_table(connection, space_id)
                 documents = connection.execute(
                     "SELECT id, blocks FROM documents WHERE collection_id = ?", (number,)
                 ).fetchall()
                 for document, blocks in documents:
                     loaded = Loaded(rows.text_of(connection, document), rows.blocks_from(blocks))
-                    for chunk_id, chunk in rows.chunks_of(connection, document):
+                    found_chunks = rows.chunks_of(connection, space_id, document, loaded.text)
+                    for chunk_id, chunk in found_chunks:
                         rows.insert_terms(
-                            connection, number, chunk_id, searchable_text(loaded, chunk)
+                            connection, space_id, chunk_id, searchable_text(loaded, chunk)
                         )
                 connection.execute(
-                    "UPDATE collections SET lexical_version=? WHERE id=?", (LEXICAL_VERSION, number)
+                    "UPDATE spaces SET lexical_version=? WHERE id=?", (LEXICAL_VERSION, space_id)
                 )
 
 
 _IS_STORED = "SELECT 1 FROM documents WHERE id = ?"
+_HAS_PLACE = "SELECT 1 FROM places WHERE document_id = ?"
 _DOCUMENTS = """
     SELECT d.id, c.name, d.digest, d.title, d.media_type,
         (SELECT json_group_array(path) FROM
             (SELECT path FROM places WHERE document_id = d.id ORDER BY root, path)),
-        d.size_bytes, d.n_characters, (SELECT count(*) FROM chunks WHERE document_id = d.id),
+        d.size_bytes, d.n_characters,
+        -- In the current space; in the next one if the current model was not there when it came.
+        coalesce((SELECT count(*) FROM chunks k JOIN spaces s ON s.id = k.collection_id
+            WHERE k.document_id = d.id AND s.state <> 'previous'
+            GROUP BY s.state ORDER BY s.state LIMIT 1), 0),
         d.added_at, d.metadata, d.warnings
     FROM documents d JOIN collections c ON c.id = d.collection_id
 """

@@ -11,7 +11,8 @@ IngestError
 ├── CollectionNameError
 ├── DocumentNotFoundError
 ├── JobNotFoundError
-├── ModelMismatchError           the index was made with another embedding model
+├── ModelMissingError            an embedding model is not installed
+├── NothingToRevertError         no collection has an embedding model to go back to
 ├── QueueFullError               too many jobs wait
 ├── StorageFullError             the disk is full; nothing was lost
 └── LibraryLockedError           another process has this data directory open
@@ -77,16 +78,23 @@ class JobNotFoundError(IngestError):
         self.job_id = job_id
 
 
-class ModelMismatchError(IngestError):
-    """The index was made with another embedding model (or other prefixes) than the one in use."""
+class ModelMissingError(IngestError):
+    """An embedding model that is needed is not installed."""
 
-    def __init__(self, collection: str, bound: str, current: str) -> None:
+    def __init__(self, model: str, why: str = "it is not installed") -> None:
         super().__init__(
-            f"collection {collection!r} was indexed with {bound}, but the embedding model in use "
-            f"is {current}: their vectors cannot be compared. Run `quire reindex --collection "
-            f"{collection}` to embed the stored text anew, or set QUIRE_EMBED_MODEL back"
+            f"embedding model {model!r} cannot be used: {why}. Run `quire pull {model}`, or "
+            "`quire migrate --to` a model that is installed"
         )
-        self.collection = collection
+        self.model = model
+
+
+class NothingToRevertError(IngestError):
+    """No collection has an embedding model to go back to."""
+
+    def __init__(self, collection: str | None) -> None:
+        which = "no collection was" if collection is None else f"collection {collection!r} was not"
+        super().__init__(f"{which} moved from another embedding model: nothing to go back to")
 
 
 class QueueFullError(IngestError):

@@ -119,8 +119,13 @@ def _look_at(
 
 
 def digest_of(path: Path) -> str:
-    """Hash a file's bytes: hex SHA-256."""
-    with path.open("rb") as file:
+    """Hash a file's bytes: hex SHA-256.
+
+    Raises:
+        BrokenFileError: it is no file any more.
+    """
+    with os.fdopen(_opened_at_once(path), "rb") as file:
+        _require_file(path, os.fstat(file.fileno()))
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -134,8 +139,7 @@ def read_settled(path: Path, max_bytes: int) -> tuple[bytes, Seen]:
     for _ in range(_READ_TRIES):
         with os.fdopen(_opened_at_once(path), "rb") as file:
             before = os.fstat(file.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise BrokenFileError(f"{path.name} is no file but a pipe or a device")
+            _require_file(path, before)
             if before.st_size > max_bytes:
                 raise TooLargeError(
                     f"{path.name} has {before.st_size:,} bytes, the limit is {max_bytes:,}: set "
@@ -147,6 +151,11 @@ def read_settled(path: Path, max_bytes: int) -> tuple[bytes, Seen]:
         if now == (before.st_size, before.st_size, before.st_mtime_ns, before.st_ino):
             return data, Seen(after.st_size, after.st_mtime_ns)
     raise BrokenFileError(f"{path.name} is being written; it is read when that has ended")
+
+
+def _require_file(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise BrokenFileError(f"{path.name} is no file but a pipe or a device")
 
 
 def _opened_at_once(path: Path) -> int:

@@ -17,10 +17,22 @@ _NEVER = (
 )  # fmt: skip
 _NEVER_NAME = re.compile("|".join(translate(one) for one in _NEVER))
 
+# Second versions that sync programs put beside a file when two machines have changed it.
+_CONFLICT_NAME = re.compile(
+    r"\.sync-conflict-\d{8}-"  # Syncthing
+    r"|\((.+ )?conflicted copy|\(case conflict"  # Dropbox, Nextcloud
+    r"|_conflict-\d{8}-|\(sfconflict "  # ownCloud, Seafile
+)
+
 
 def is_never(path: str) -> bool:
     """Tell whether a name on a path is one that no folder has indexed, whatever its rules say."""
     return any(_NEVER_NAME.match(part.casefold()) for part in path.split("/"))
+
+
+def is_conflict_copy(path: str) -> bool:
+    """Tell whether a sync program wrote a file because it could not decide between two versions."""
+    return _CONFLICT_NAME.search(path.rpartition("/")[2].casefold()) is not None
 
 
 class IgnoreRules:

@@ -11,9 +11,9 @@ from time import monotonic
 from ingest.ahead import Ahead
 from ingest.errors import FileRefusedError, IngestError, StorageFullError
 from ingest.faults import reach
-from ingest.jobs_store import Jobs, TaskState, Waiting
+from ingest.jobs_store import LOW, Jobs, TaskState, Waiting
 from ingest.load_pool import ParserDiedError
-from ingest.pipeline import Report, is_disk_full, storage_full
+from ingest.pipeline import Report, StoppedError, is_disk_full, storage_full
 from ingest.rates import Meter
 from ingest.room import SHORT_BYTES, Pause, is_full
 from ingest.types import FileError, Job
@@ -22,13 +22,10 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 5.0  # the longest that the thread sleeps without looking at the queue
 _ROOM_S = 1.0  # between two looks for room on a full disk
+_FOLLOWING = ("file", "move", "remove")  # steps of a folder that is followed
 _STOP_S = 60.0  # the longest that closing waits for the batch being embedded
 
 Run = Callable[[Waiting, Report], tuple[TaskState, str]]  # → state, what should be reported
-
-
-class StoppedError(Exception):
-    """The process is closing, or the job was cancelled: nothing is noted about the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,7 @@ class Aids:
     meter: Meter = field(default_factory=Meter)
     ahead: Ahead | None = None
     free_bytes: Callable[[], int] = lambda: SHORT_BYTES  # on the disk of the library
+    rest_s: float = 5.0  # from the last change of a folder to tidying: what left may arrive yet
 
 
 class Worker:
@@ -68,6 +66,8 @@ class Worker:
         self._changed = threading.Condition()
         self._is_stopping = False
         self._is_tidy = True
+        self._is_woken = False
+        self._rest_until = 0.0
         self._message: tuple[str, str] = ("", "")  # job id, what happens now
         self._parked: dict[str, str] = {}  # jobs whose end cannot be written: disk full
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
@@ -79,7 +79,7 @@ class Worker:
     def wake(self) -> None:
         """Look at the queue now, and tidy up after it."""
         with self._changed:
-            self._is_tidy = False
+            self._is_tidy, self._is_woken = False, True
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -159,23 +159,34 @@ class Worker:
         )
 
     def _work(self) -> None:
+        is_resting = False
         while not self._is_stopping:
+            self._is_woken = False
             waiting = self._next()
             if waiting is not None:
+                is_resting = False
                 if not self._message[0]:
                     self._aids.meter.start()
-                self._message = (waiting.job_id, waiting.task.path)
+                is_low = waiting.task.kind in LOW  # its path is the id of a document
+                message = "reading what is stored" if is_low else waiting.task.path
+                self._message = (waiting.job_id, message)
                 self._do(waiting)
                 self._is_tidy = False
+                if waiting.task.root and waiting.task.kind in _FOLLOWING:
+                    self._rest_until = monotonic() + self._aids.rest_s
                 continue
             self._message = ("", "")
-            if not self._is_tidy:
+            rest_s = self._rest_until - monotonic()
+            if not self._is_tidy and rest_s <= 0:
                 self._is_tidy = True
                 self._guarded(self._tidy)
+            is_resting = not self._is_tidy
             with self._changed:
                 self._changed.notify_all()
-                if not self._is_stopping and self._is_tidy:
-                    self._changed.wait(_IDLE_S)
+                if not (self._is_stopping or self._is_woken):
+                    self._changed.wait(min(rest_s, _IDLE_S) if rest_s > 0 else _IDLE_S)
+        if is_resting:
+            self._guarded(self._tidy)
 
     def _tidy(self) -> None:
         if self._aids.ahead is not None:

@@ -10,16 +10,20 @@ from typing import Literal
 
 from ingest.errors import JobNotFoundError, QueueFullError
 from ingest.store import Store, now
-from ingest.turns import MAX_SMALL, Standing, Turns
+from ingest.turns import MAX_SMALL, Lane, Standing, Turns
 from ingest.types import FileError, Job, JobState
 
-TaskKind = Literal["upload", "file", "move", "remove", "sync", "embed", "rebind"]
+TaskKind = Literal["upload", "file", "move", "remove", "sync", "embed", "rebind", "carry", "switch"]
 TaskState = Literal["stored", "skipped", "done", "failed", "cancelled"]
 
-MAX_WAITING_TASKS = 10_000
+MAX_WAITING_TASKS = 10_000  # uploads; the steps of a folder are as many as its files at most
 MAX_WAITING_JOBS = 1_000
 _KEPT_JOBS = 200  # finished ones, for those who ask later
-_HIDDEN = "('sync', 'rebind')"  # steps that are no files
+_HIDDEN = "('sync', 'rebind', 'switch')"  # steps that are no files
+
+# Steps that wait until nothing else does, or for many turns. They are not counted against the
+# limit of the queue, and each should be short: what comes in meanwhile waits for the one at hand.
+LOW: frozenset[TaskKind] = frozenset({"carry", "switch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,11 @@ class Jobs:
         """
         with self._store.writing() as connection:
             n_tasks, n_jobs = connection.execute(
-                "SELECT count(*), count(DISTINCT job_id) FROM job_files WHERE state = 'waiting'"
+                "SELECT count(*) FILTER (WHERE task = 'upload'), count(DISTINCT job_id)"
+                " FROM job_files WHERE state = 'waiting'"
             ).fetchone()
-            if n_tasks + len(tasks) > MAX_WAITING_TASKS or n_jobs >= MAX_WAITING_JOBS:
+            n_new = sum(task.kind == "upload" for task in tasks)
+            if n_tasks + n_new > MAX_WAITING_TASKS or n_jobs >= MAX_WAITING_JOBS:
                 raise QueueFullError(
                     f"{n_tasks:,} files in {n_jobs:,} jobs wait already (limits "
                     f"{MAX_WAITING_TASKS:,} and {MAX_WAITING_JOBS:,}): wait until some are done, "
@@ -102,6 +108,32 @@ class Jobs:
         with self._store.reading() as connection:
             return _waiting(connection, job_id, limit)
 
+    def queued_files(self, but_of: str, collection: str, root: str) -> set[str]:
+        """Name the files of a folder that other jobs will read, as they are by then.
+
+        Args:
+            but_of: the job that asks.
+        """
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT f.path FROM job_files f JOIN jobs j ON j.id = f.job_id"
+                " WHERE f.state='waiting' AND f.task='file' AND f.root=? AND j.collection=?"
+                " AND j.id<>? AND j.state IN ('queued','running')",
+                (root, collection, but_of),
+            ).fetchall()
+        return {path for (path,) in found}
+
+    def following(self, collection: str, root: str) -> list[str]:
+        """Name the jobs that still have to do with a folder."""
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT DISTINCT j.id FROM jobs j JOIN job_files f ON f.job_id = j.id"
+                " WHERE f.state='waiting' AND f.root=? AND j.collection=?"
+                " AND j.state IN ('queued','running')",
+                (root, collection),
+            ).fetchall()
+        return [job_id for (job_id,) in found]
+
     def extend(self, waiting: Waiting, tasks: Sequence[Task]) -> None:
         """Add the steps that a running task has found out about.
 
@@ -139,11 +171,22 @@ class Jobs:
         with self._store.writing() as connection:
             if not connection.execute("SELECT 1 FROM jobs WHERE id=?", (job_id,)).fetchone():
                 raise JobNotFoundError(job_id)
-            n_again = connection.execute(
-                "UPDATE job_files SET state='waiting', reason='' WHERE job_id=?"
+            found = connection.execute(
+                "SELECT position, task, source FROM job_files WHERE job_id=?"
                 " AND state IN ('failed','cancelled')",
                 (job_id,),
-            ).rowcount
+            ).fetchall()
+            # A refused upload's copy is gone: trying again would only hide the reason.
+            again = [
+                (job_id, position)
+                for position, task, source in found
+                if task != "upload" or Path(source).exists()
+            ]
+            connection.executemany(
+                "UPDATE job_files SET state='waiting', reason='' WHERE job_id=? AND position=?",
+                again,
+            )
+            n_again = len(again)
             if n_again:
                 connection.execute(
                     "UPDATE jobs SET state='queued', message='' WHERE id=?"
@@ -179,11 +222,18 @@ class Jobs:
 
     def finish(self, waiting: Waiting, state: TaskState, reason: str = "") -> None:
         """Note how a task ended; the last one ends its job."""
+        self.finish_all([waiting], state, reason)
+
+    def finish_all(self, tasks: Sequence[Waiting], state: TaskState, reason: str = "") -> None:
+        """Note how tasks of one job ended, all at once; the last one ends the job."""
+        if not tasks:
+            return
+        waiting = tasks[0]
         with self._store.writing() as connection:
-            connection.execute(
+            connection.executemany(
                 "UPDATE job_files SET state=?, reason=? WHERE job_id=? AND position=?"
                 " AND state='waiting'",
-                (state, reason, waiting.job_id, waiting.position),
+                [(state, reason, one.job_id, one.position) for one in tasks],
             )
             left = connection.execute(
                 "SELECT 1 FROM job_files WHERE job_id=? AND state='waiting' LIMIT 1",
@@ -220,6 +270,14 @@ class Jobs:
                 )
             }
 
+    def staged(self) -> set[str]:
+        """List where the uploads lie that wait, or may be tried again."""
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT source FROM job_files WHERE task='upload' AND state IN ('waiting','failed')"
+            ).fetchall()
+        return {source for (source,) in found}
+
     def queued_sync(self, collection: str, root: str, source: str) -> str | None:
         """Find a sync that has not begun yet: asking for another one would do nothing new."""
         with self._store.reading() as connection:
@@ -244,6 +302,12 @@ class Jobs:
 
 
 _JOBS = "SELECT id, collection, state, message, created_at FROM jobs"
+# What a step is about, for people: some have the number of a document or a space for a path.
+_TOLD_PATH = """CASE
+    WHEN task = 'carry' THEN coalesce((SELECT title FROM documents WHERE id = f.path), f.path)
+    WHEN task = 'switch' THEN coalesce((SELECT c.name FROM spaces s
+        JOIN collections c ON c.id = s.collection_id WHERE s.id = f.root), '')
+    WHEN path = '' THEN root ELSE path END"""
 
 
 def _forget(connection: sqlite3.Connection, last: int) -> list[str]:
@@ -291,10 +355,17 @@ def _standings(connection: sqlite3.Connection, parked: frozenset[str]) -> list[S
         (MAX_SMALL + 1,),
     ).fetchall()
     return [
-        Standing(job_id, ("upload",) if kind == "upload" else (collection, root), n_left)
+        Standing(job_id, _lane(collection, kind, root, n_left), n_left, is_low=kind in LOW)
         for job_id, collection, kind, root, n_left in found
         if job_id not in parked
     ]
+
+
+def _lane(collection: str, kind: TaskKind, root: str, n_left: int) -> Lane:
+    """Tell with which jobs one waits in line: a file saved now waits for no heap of its folder."""
+    if kind == "upload":
+        return ("upload",)
+    return (collection, root, "heap") if n_left > MAX_SMALL else (collection, root)
 
 
 def _comes_after_its_like(connection: sqlite3.Connection, one: Standing) -> bool:
@@ -332,7 +403,7 @@ def _job(connection: sqlite3.Connection, row: tuple[str, str, JobState, str, str
         ).fetchall()
     )
     errors = connection.execute(
-        "SELECT CASE path WHEN '' THEN root ELSE path END, reason FROM job_files"
+        f"SELECT {_TOLD_PATH}, reason FROM job_files f"
         " WHERE job_id=? AND reason <> '' ORDER BY position",
         (job_id,),
     ).fetchall()

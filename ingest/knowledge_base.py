@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import shutil
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from ingest.ahead import ahead_of
+from ingest.compact import Compactor
+from ingest.compact_store import trim_levels
 from ingest.documents_store import Documents
-from ingest.errors import CollectionNameError, ModelMismatchError
+from ingest.embedders import Embedders
+from ingest.faults import reach
 from ingest.jobs import Aids, Worker
 from ingest.jobs_store import Jobs, Task
+from ingest.loading import loading_of
 from ingest.lock import FolderLock
-from ingest.pipeline import Limits, Load, Pipeline, is_disk_full, storage_full
+from ingest.migrations import MigrationHands, Migrations
+from ingest.naming import require_name
+from ingest.nearest import Nearest
+from ingest.pipeline import Bound, Limits, Load, Pipeline, is_disk_full, storage_full
 from ingest.rates import Meter
 from ingest.reconcile import Known
 from ingest.roots import RootHands, Roots, Watched
 from ingest.roots_store import RootsStore
 from ingest.search_store import Searches
-from ingest.store import Store, binding
+from ingest.spaces_store import SpacesStore
+from ingest.staging import Staging
+from ingest.store import Store
 from ingest.tasks import CONFIRMED, Hands, run_task, settle_task
-from ingest.types import Chunk, Collection, Document, Embedder, Hit, Job, Vectors
+from ingest.types import Chunk, Collection, Document, Embedder, Hit, Job, Migration, Space, Vectors
 from ingest.vectors import Expected, VectorIndex
 from ingest.watch import Pace
-
-log = logging.getLogger(__name__)
-
-_MAX_NAME_CHARACTERS = 63
 
 
 class KnowledgeBase:
@@ -41,7 +44,7 @@ class KnowledgeBase:
     def __init__(
         self,
         folder: Path,
-        embedder: Embedder,
+        embedder: Embedder | Embedders,
         *,
         chunk_tokens: int,
         max_file_bytes: int,
@@ -51,6 +54,7 @@ class KnowledgeBase:
         """Open the library: repair what a crash left, go on with unfinished jobs.
 
         Args:
+            embedder: the model in use, alone or with a way to find others.
             chunk_tokens: size of a chunk that is aimed at, by the embedder's tokenizer.
             load: turns bytes and a file name into text; by default every loader there is.
             n_workers: processes that load files by every loader there is; 0 loads in this one.
@@ -60,9 +64,9 @@ class KnowledgeBase:
             IngestError: the catalogue cannot be read.
         """
         self._folder = folder.absolute()
-        self._embedder = embedder
-        self._n_orphans = 0
-        loading = _loading(load)
+        self._embedders = Embedders(embedder) if isinstance(embedder, Embedder) else embedder
+        self._staging = Staging(self._folder / "staging")
+        loading = loading_of(load)
         meter = Meter()
         with ExitStack() as opened:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -71,21 +75,26 @@ class KnowledgeBase:
             opened.callback(self._store.close)
             self._documents = Documents(self._store)
             self._searches = Searches(self._store)
+            self._spaces = SpacesStore(self._store)
             self._jobs = Jobs(self._store)
             self._index = VectorIndex(self._folder / "chroma")
             opened.callback(self._index.close)
+            self._nearest = Nearest(
+                self._spaces, self._embedders, self._index, self._searches, self._documents
+            )
             ahead = ahead_of(
                 n_workers, loading.load, self._documents, loading.version, max_file_bytes
             )
             self._pipeline = Pipeline(
                 self._documents,
                 self._index,
-                replace(embedder, embed=meter.counting(embedder.embed)),
+                Bound(self._spaces, lambda space: self._metered(space, meter), self._embedders.has),
                 ahead.load if ahead else loading.load,
                 Limits(chunk_tokens, max_file_bytes),
                 loader_version=loading.version,
             )
             self._is_wanted = loading.is_wanted
+            self._migrations = Migrations(self._migration_hands())
             self._repair()
             hands = Hands(
                 self._store,
@@ -96,6 +105,7 @@ class KnowledgeBase:
                 self._is_wanted,
                 max_file_bytes,
                 meter,
+                {"carry": self._migrations.carry, "switch": self._migrations.switch},
             )
             self._worker = Worker(
                 self._jobs,
@@ -106,6 +116,16 @@ class KnowledgeBase:
             )
             self._worker.start()
             opened.callback(self._worker.stop)
+            self._migrations.resume()
+            self.compactor = Compactor(
+                self._store,
+                self._index,
+                self._expected,
+                self._documents.vectors_of,
+                is_busy=lambda: bool(self._jobs.unfinished()),
+            )
+            self.compactor.start()
+            opened.callback(self.compactor.stop)
             self.roots = Roots(self._root_hands())
             opened.callback(self.roots.stop)
             self._opened = opened.pop_all()
@@ -138,29 +158,20 @@ class KnowledgeBase:
 
         Raises:
             CollectionNameError: the name cannot be a collection's.
-            ModelMismatchError: the collection was indexed with another model.
+            ModelMissingError: the collection's embedding model is not installed.
             QueueFullError: too much waits already.
             StorageFullError: no room for the files; nothing was queued.
         """
         self._prepare(collection)
         job_id = secrets.token_hex(8)
-        folder = self._folder / "staging" / job_id
-        tasks: list[Task] = []
         try:
-            folder.mkdir(parents=True)
-            for position, (path, content) in enumerate(files):
-                staged = folder / str(position)
-                if isinstance(content, Path):
-                    shutil.copyfile(content, staged)
-                else:
-                    staged.write_bytes(content)
-                tasks.append(Task("upload", _shown(path), source=str(staged)))
-            self._jobs.add(job_id, collection, tasks)
+            self._jobs.add(job_id, collection, self._staging.stage(job_id, files))
         except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._staging.drop(job_id)
             if isinstance(error, OSError) and is_disk_full(error):
                 raise storage_full(error) from error
             raise
+        reach("job queued")
         self._worker.wake()
         return job_id
 
@@ -175,7 +186,7 @@ class KnowledgeBase:
 
         Raises:
             CollectionNameError: the name cannot be a collection's.
-            ModelMismatchError: the collection was indexed with another model.
+            ModelMissingError: the collection's embedding model is not installed.
             QueueFullError: too much waits already.
         """
         self._prepare(collection)
@@ -238,17 +249,14 @@ class KnowledgeBase:
         return self._store.collection(name)
 
     def create_collection(self, name: str) -> None:
-        """Add a collection bound to the model in use; one that is there stays as it is.
+        """Add a collection for the model in use; one that is there stays, an empty one follows.
 
         Raises:
             CollectionNameError: the name cannot be a collection's.
         """
-        if not _is_name(name):
-            raise CollectionNameError(
-                f"{name!r} cannot name a collection: take 1 to 63 letters of any script, digits, "
-                "'-', '_', '.' or spaces inside"
-            )
-        self._store.create_collection(name, self._embedder)
+        require_name(name)
+        if not self._store.create_collection(name, self._migrations.model_of_new()):
+            self._migrations.settle(name)
 
     def delete_collection(self, name: str) -> None:
         """Remove a collection with all its documents.
@@ -258,41 +266,41 @@ class KnowledgeBase:
         """
         self._store.collection_id(name)
         self.roots.leave(name)
-        self._index.drop(self._store.delete_collection(name))
+        spaces = self._store.delete_collection(name)
+        reach("collection deleted")
+        for one in spaces:
+            self._index.drop(one)
+
+    def model_of_new(self) -> Embedder:
+        """Tell which embedding model a new collection gets."""
+        return self._migrations.model_of_new()
 
     def check_model(self, collection: str) -> None:
-        """Make sure that a collection's vectors are those of the model in use.
+        """Make sure that documents can be embedded for a collection.
 
         Raises:
             CollectionNotFoundError: there is none of that name.
-            ModelMismatchError: they are another model's, or made with other prefixes.
+            ModelMissingError: neither its model is installed nor one that it moves to.
         """
-        bound = self._store.collection(collection)
-        there = (bound.model_digest, bound.n_dimensions, bound.document_prefix, bound.query_prefix)
-        if there != binding(self._embedder)[1:]:
-            raise ModelMismatchError(
-                collection,
-                _named(bound.model, bound.model_digest),
-                _named(self._embedder.model, self._embedder.digest),
-            )
+        spaces = self._spaces.of(collection)
+        if not ("next" in spaces and self._embedders.has(spaces["next"])):
+            self._embedders.of(spaces["current"])
 
     def reindex(self, collection: str | None = None) -> str:
-        """Embed the stored text anew with the model in use; one collection, or all.
+        """Cut and embed the stored text anew, one collection or all; see `Migrations.rebuild`."""
+        return self._migrations.rebuild(collection)
 
-        Returns:
-            The id of the job; until it has ended, search by words goes on and the old chunks stay.
+    def migrate(self, to_model: str, collection: str | None = None) -> str:
+        """Move to another embedding model while the old one answers; see `Migrations.migrate`."""
+        return self._migrations.migrate(to_model, collection)
 
-        Raises:
-            CollectionNotFoundError: there is none of that name.
-            QueueFullError: too much waits already.
-        """
-        names = [collection] if collection else [one.name for one in self.collections()]
-        tasks: list[Task] = []
-        for name in names:
-            self._store.collection_id(name)
-            tasks += [Task("embed", document) for document in self._documents.ids(name)]
-            tasks.append(Task("rebind", name))
-        return self._queue(collection or "*", tasks)
+    def revert(self, collection: str | None = None) -> str:
+        """Go back to the embedding model of before; see `Migrations.revert`."""
+        return self._migrations.revert(collection)
+
+    def migrations(self) -> list[Migration]:
+        """Tell how far collections are on their way to another embedding model."""
+        return self._migrations.listed()
 
     # Documents
 
@@ -336,7 +344,9 @@ class KnowledgeBase:
         Raises:
             DocumentNotFoundError: there is none of that id.
         """
-        self._pipeline.follow(self._documents.remove(document_id))
+        change = self._documents.remove(document_id)
+        reach("document deleted")
+        self._pipeline.follow(change)
         self._worker.wake()
 
     # Search
@@ -349,24 +359,22 @@ class KnowledgeBase:
         *,
         document_ids: Sequence[str] | None = None,
     ) -> list[Hit]:
-        """Find the chunks nearest to a query's vector, best first; score is the cosine.
+        """Find the chunks nearest to a vector of the current model; score is the cosine.
 
         Raises:
             CollectionNotFoundError: there is none of that name.
-            ModelMismatchError: the collection was indexed with another model.
         """
-        self.check_model(collection)
-        number = self._store.collection_id(collection)
-        found = self._index.query(number, vector, k, document_ids)
-        hits, orphans = self._searches.hits(collection, dict(found))
-        if orphans:
-            # Deleted a moment ago, or never taken out: counted, and looked for once more.
-            self._n_orphans += len(orphans)
-            log.warning("search_orphans collection=%s n=%d", collection, len(orphans))
-            self._index.delete(number, orphans)
-            found = self._index.query(number, vector, k, document_ids)
-            hits, _ = self._searches.hits(collection, dict(found))
-        return hits
+        return self._nearest.to_vector(collection, vector, k, document_ids)
+
+    def nearest(
+        self, collection: str, query: str, k: int, *, document_ids: Sequence[str] | None = None
+    ) -> list[Hit]:
+        """Find the chunks nearest to a question in meaning, best first; see `Nearest.to_text`.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name.
+        """
+        return self._nearest.to_text(collection, query, k, document_ids)
 
     def lexical(
         self, collection: str, query: str, k: int, *, document_ids: Sequence[str] | None = None
@@ -376,7 +384,10 @@ class KnowledgeBase:
         Raises:
             CollectionNotFoundError: there is none of that name.
         """
-        return self._searches.lexical(collection, query, k, document_ids)
+        current = self._spaces.of(collection)["current"]
+        return self._searches.lexical(
+            collection, query, k, document_ids, is_next_asked=not self._embedders.has(current)
+        )
 
     def status(self) -> Mapping[str, object]:
         """Tell how the library is: counts, queue, and alarms that should be zero."""
@@ -386,9 +397,10 @@ class KnowledgeBase:
             "n_documents": sum(one.n_documents for one in collections),
             "n_chunks": sum(one.n_chunks for one in collections),
             "jobs": self._jobs.counts(),
-            "n_orphans": self._n_orphans,
+            "n_orphans": self._nearest.n_orphans,
             "is_index_behind": self._index.is_behind,
             "n_indexes_rebuilt": self._index.n_rebuilt,
+            "compaction": self.compactor.status(),
         }
 
     # Inside
@@ -396,45 +408,53 @@ class KnowledgeBase:
     def _prepare(self, collection: str) -> None:
         """Make sure that documents can go into a collection; an empty one takes any model."""
         self.create_collection(collection)
-        try:
-            self.check_model(collection)
-        except ModelMismatchError:
-            if self._store.collection(collection).n_documents:
-                raise
-            self._store.bind(collection, self._embedder)
-            self._index.drop(self._store.collection_id(collection))
+        self.check_model(collection)
 
     def _queue(self, collection: str, tasks: Sequence[Task]) -> str:
         job_id = secrets.token_hex(8)
         self._jobs.add(job_id, collection, tasks)
+        reach("job queued")
         self._worker.wake()
         return job_id
 
+    def _metered(self, space: Space, meter: Meter) -> Embedder:
+        embedder = self._embedders.of(space)
+        return replace(embedder, embed=meter.counting(embedder.embed))
+
+    def _migration_hands(self) -> MigrationHands:
+        return MigrationHands(
+            self._store,
+            self._spaces,
+            self._embedders,
+            self._pipeline,
+            drop=self._index.drop,
+            queue=self._queue,
+            job=self.job,
+        )
+
     def _repair(self) -> None:
         """Bring everything that can be derived in line with the catalogue."""
+        trim_levels(self._store)
         self._documents.refresh_terms()
         self._reconcile_index()
-        unfinished = self._jobs.unfinished()
-        if not unfinished:
+        if not self._jobs.unfinished():
             self._documents.free_unused_vectors()
-        staging = self._folder / "staging"
-        for folder in staging.iterdir() if staging.is_dir() else ():
-            if folder.name not in unfinished:
-                shutil.rmtree(folder, ignore_errors=True)
+        self._staging.sweep(self._jobs.staged())
 
     def _reconcile_index(self) -> None:
-        expected = {
+        self._index.reconcile(self._expected(), self._documents.vectors_of)
+
+    def _expected(self) -> dict[int, Expected]:
+        return {
             number: Expected(self._documents.chunk_ids(number))
-            for number in self._store.collection_ids()
+            for number in self._store.space_ids()
         }
-        self._index.reconcile(expected, self._documents.vectors_of)
 
     def _tidy(self) -> None:
         """Clean up when the queue has run empty."""
         if self._index.is_behind:
             self._reconcile_index()
         self._documents.free_unused_vectors()
-        self._documents.merge_terms()
         self._store.truncate_log()
 
     def _root_hands(self) -> RootHands:
@@ -448,49 +468,17 @@ class KnowledgeBase:
             ),
             job=self.job,
             queue=self._queue,
+            cancel=self._cancel_following,
         )
+
+    def _cancel_following(self, collection: str, root: str) -> int:
+        found = self._jobs.following(collection, root)
+        for job_id in found:
+            self.cancel(job_id)
+        return len(found)
 
     def _known(self, collection: str, root: str) -> dict[str, Known]:
         return {
             one.place.path: Known(one.digest, one.place.size_bytes, one.place.mtime_ns)
             for one in self._documents.places(collection, root)
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Loading:
-    load: Load
-    version: int
-    is_wanted: Callable[[str], bool]
-
-
-def _loading(load: Load | None) -> _Loading:
-    if load is not None:
-        return _Loading(load, 1, lambda _name: True)
-    from ingest.load import loaders
-
-    return _Loading(
-        loaders.load,
-        loaders.LOADER_VERSION,
-        lambda name: Path(name).suffix.lower() in loaders.SUFFIXES,
-    )
-
-
-def _is_name(name: str) -> bool:
-    """Tell whether a text can name a collection; dots alone would be lost in an address."""
-    return (
-        0 < len(name) <= _MAX_NAME_CHARACTERS
-        and name == name.strip()
-        and name.strip(".") != ""
-        and all(one in "-_. " or unicodedata.category(one)[0] in "LMN" for one in name)
-    )
-
-
-def _named(model: str, digest: str) -> str:
-    return f"{model} ({digest.removeprefix('sha256:')[:12]})"
-
-
-def _shown(path: str) -> str:
-    """Clean a path that a stranger sent; it is a label only and never opened."""
-    clean = path.replace("\0", "").encode(errors="replace").decode().strip()
-    return "/".join(part for part in clean.split("/") if part not in ("", ".", "..")) or "unnamed"

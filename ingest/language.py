@@ -33,6 +33,8 @@ _NEIGHBOURS = frozenset(  # small words of languages that share the script
         """,
     )
 )
+_SMALL = {word.encode(): word for word in _ENGLISH | _NEIGHBOURS}
+_ASCII_LETTERS = bytes(ord(chr(at).lower()) if chr(at).isalpha() else 32 for at in range(128)) * 2
 _KANA_SHARE = 0.05  # of the CJK letters: Japanese is written with kana throughout
 _CHINESE_SHARE = 0.3  # of the words, a Chinese letter counted as half a word
 _ENGLISH_SHARE = 0.06  # of the words
@@ -46,18 +48,24 @@ def language_of(text: str, default: Language = "other") -> Language:
         default: the answer where there is too little to tell: a name, a row of numbers.
     """
     sample = "\n".join(_samples(text))
-    words = _WORD.findall(sample.lower())
-    if not sample.isascii():
+    if sample.isascii():
+        # As most are, and every chunk is asked: what parts words becomes a blank, in bytes.
+        letters = sample.encode().translate(_ASCII_LETTERS).split()
+        n_words = len(letters)
+        small = [_SMALL[word] for word in filter(_SMALL.__contains__, letters)]
+    else:
+        small = _WORD.findall(sample.lower())
+        n_words = len(small)
         n_han, n_other = len(_HAN.findall(sample)), len(_OTHER_CJK.findall(sample))
         if n_other > _KANA_SHARE * (n_han + n_other):
             return "other"
-        if n_han / 2 > _CHINESE_SHARE * (n_han / 2 + len(words)):
+        if n_han / 2 > _CHINESE_SHARE * (n_han / 2 + n_words):
             return "zh"
-    n_english = sum(map(_ENGLISH.__contains__, words))
-    n_foreign = sum(map(_NEIGHBOURS.__contains__, words))
-    if n_english > n_foreign and n_english >= _ENGLISH_SHARE * len(words):
+    n_english = sum(map(_ENGLISH.__contains__, small))
+    n_foreign = sum(map(_NEIGHBOURS.__contains__, small))
+    if n_english > n_foreign and n_english >= _ENGLISH_SHARE * n_words:
         return "en"
-    return default if len(words) < _FEW_WORDS else "other"
+    return default if n_words < _FEW_WORDS else "other"
 
 
 def _samples(text: str) -> Iterator[str]:

@@ -101,6 +101,8 @@ def _pairs(run: str) -> list[str]:
 
 
 def _with_parts(word: str) -> list[str]:
+    if word.isalnum() and len(word) <= _MAX_TERM_CHARACTERS:
+        return [word]  # as most are
     parts = [part[:_MAX_TERM_CHARACTERS] for part in _PART.findall(word)]
     if parts == [word]:
         return parts
@@ -109,6 +111,8 @@ def _with_parts(word: str) -> list[str]:
 
 def _storable(term: str) -> str:
     # FTS5's tables of characters end early above U+FFFF, and what they miss would be dropped.
+    if term.isascii():
+        return term
     return _ASTRAL.sub(lambda match: f"x{ord(match.group()):x}", term)
 
 

@@ -1,11 +1,13 @@
 """Files on a socket in, their texts on the same socket out, in a process that may die.
 
-Runs as a program of its own, started by load_pool.py. The answer is JSON beside plain UTF-8, never
-a pickle: a parser that a hostile file has taken over must not be able to take over its reader.
+Runs as a program of its own, started by load_pool.py. The answer is JSON and numbers beside plain
+UTF-8, never a pickle: a parser that a hostile file has taken over must not be able to take over its
+reader.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -14,10 +16,12 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from array import array
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 
 from ingest import errors
 from ingest.errors import FileRefusedError, TooLargeError
@@ -28,45 +32,86 @@ MAX_ANSWER_BYTES = 1024**3
 IDLE_S = 60.0  # a child that nobody asks for so long gives its memory back
 LOADED, REFUSED, OUT_OF_MEMORY, FAILED, READY = b"L", b"R", b"M", b"E", b"+"
 
+_TOLD = ("title", "media_type", "warnings")
+_LENGTH = struct.Struct("<Q")
+_N_COLUMNS = 7
+_PIECE = 1024**2  # bytes or characters that are sent or received at once
 _ORPHAN_S = 2.0
 _CPU_FACTOR = 4  # seconds of computing in a second of waiting: several threads at most
 
 
-def pack(loaded: Loaded) -> tuple[bytes, bytes]:
-    """Write a loaded text as bytes: its structure, and the text itself."""
-    about = {one.name: getattr(loaded, one.name) for one in fields(Loaded) if one.name != "text"}
-    about["metadata"] = dict(loaded.metadata)
-    names = [one.name for one in fields(Block)]
-    about["blocks"] = [[getattr(block, name) for name in names] for block in loaded.blocks]
-    return json.dumps(about).encode(), loaded.text.encode("utf-8", "surrogatepass")
+def pack(loaded: Loaded) -> bytes:
+    """Write the structure of a loaded text as bytes: JSON, then its blocks as columns of numbers.
+
+    Source: columns instead of rows, as in Apache Arrow; a row of JSON for each block cost more time
+    than all the reading of a long plain text.
+    """
+    about: dict[str, object] = {name: getattr(loaded, name) for name in _TOLD}
+    headings: dict[tuple[str, ...], int] = {}
+    kinds: dict[str, int] = {}
+    blocks = loaded.blocks
+    columns = (
+        (block.start for block in blocks),
+        (block.end for block in blocks),
+        (kinds.setdefault(block.kind, len(kinds)) for block in blocks),
+        (headings.setdefault(block.headings, len(headings)) for block in blocks),
+        (0 if block.page is None else block.page + 1 for block in blocks),
+        (0 if block.header is None else block.header[0] + 1 for block in blocks),
+        (0 if block.header is None else block.header[1] + 1 for block in blocks),
+    )
+    numbers = [array("Q", one) for one in columns]
+    about |= {"metadata": dict(loaded.metadata), "headings": list(headings), "kinds": list(kinds)}
+    told = json.dumps(about).encode()
+    return b"".join([_LENGTH.pack(len(told)), told, *numbers])
 
 
-def unpack(about: bytes, text: bytes) -> Loaded:
+def unpack(about: bytes, text: str) -> Loaded:
     """Read what `pack` wrote.
 
     Raises:
         ValueError: it is no such thing.
     """
     try:
-        read: dict[str, Any] = json.loads(about)
-        rows: list[list[Any]] = [_without_lists(one) for one in read.pop("blocks")]
-        blocks = tuple(Block(*row) for row in rows)
-        rest: dict[str, Any] = dict(zip(read, _without_lists(read.values()), strict=True))
-        return Loaded(text=text.decode("utf-8", "surrogatepass"), blocks=blocks, **rest)
-    except (TypeError, KeyError, AttributeError) as error:
+        (n_told,) = _LENGTH.unpack_from(about)
+        told: dict[str, Any] = json.loads(about[_LENGTH.size : _LENGTH.size + n_told])
+        blocks = _blocks(array("Q", about[_LENGTH.size + n_told :]), told)
+        rest: dict[str, Any] = {name: told[name] for name in (*_TOLD, "metadata")}
+        rest["warnings"] = tuple(rest["warnings"])
+        return Loaded(text=text, blocks=blocks, **rest)
+    except (TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
         raise ValueError(f"not a loaded text: {error}") from error
 
 
-def refusal(about: bytes, text: bytes) -> FileRefusedError:
+def _blocks(numbers: array[int], told: dict[str, Any]) -> tuple[Block, ...]:
+    n_blocks, rest = divmod(len(numbers), _N_COLUMNS)
+    if rest:
+        raise ValueError(f"not a loaded text: {len(numbers)} numbers in {_N_COLUMNS} columns")
+    starts, ends, kinds, headings, pages, firsts, lasts = (
+        numbers[at * n_blocks : (at + 1) * n_blocks] for at in range(_N_COLUMNS)
+    )
+    paths = [tuple(one) for one in told["headings"]]  # one object for all blocks below it
+    headers = (
+        (first - 1, last - 1) if first else None for first, last in zip(firsts, lasts, strict=True)
+    )
+    return tuple(
+        map(
+            Block,
+            starts,
+            ends,
+            map(told["kinds"].__getitem__, kinds),
+            map(paths.__getitem__, headings),
+            (page - 1 if page else None for page in pages),
+            headers,
+        )
+    )
+
+
+def refusal(about: bytes, text: str) -> FileRefusedError:
     """Read the refusal that a child sent; an unknown kind becomes the general one."""
     kind = getattr(errors, about.decode("utf-8", "replace"), FileRefusedError)
     if not (isinstance(kind, type) and issubclass(kind, FileRefusedError)):
         kind = FileRefusedError
-    return kind(text.decode("utf-8", "replace"))
-
-
-def _without_lists(values: Iterable[object]) -> list[object]:
-    return [tuple(one) if isinstance(one, list) else one for one in values]
+    return kind(text)
 
 
 def receive(
@@ -79,32 +124,91 @@ def receive(
         TimeoutError: it took longer than until the deadline.
         TooLargeError: it announces more bytes than allowed.
     """
-    kind, n_first, n_second = HEAD.unpack(_exactly(peer, HEAD.size, deadline))
+    kind, n_first, n_second = receive_head(peer, deadline, max_bytes)
+    return kind, receive_bytes(peer, n_first, deadline), receive_bytes(peer, n_second, deadline)
+
+
+def receive_head(
+    peer: socket.socket, deadline: float | None = None, max_bytes: int = MAX_ANSWER_BYTES
+) -> tuple[bytes, int, int]:
+    """Read what one message is: kind, bytes of its first and of its second part.
+
+    Raises:
+        as `receive`.
+    """
+    kind, n_first, n_second = HEAD.unpack(receive_bytes(peer, HEAD.size, deadline))
     if n_first + n_second > max_bytes:
-        raise TooLargeError(f"its text has over {max_bytes:,} bytes: split the file")
-    return kind, _exactly(peer, n_first, deadline), _exactly(peer, n_second, deadline)
+        raise TooLargeError(_too_large(max_bytes))
+    return kind, n_first, n_second
 
 
-def send(peer: socket.socket, kind: bytes, first: bytes, second: bytes) -> None:
-    """Write one message."""
-    peer.sendall(HEAD.pack(kind, len(first), len(second)) + first)
-    peer.sendall(second)
+def receive_bytes(peer: socket.socket, n_bytes: int, deadline: float | None = None) -> bytes:
+    """Read so many bytes; a long part is held once and not twice."""
+    data = BytesIO()
+    for piece in _pieces(peer, n_bytes, deadline):
+        data.write(piece)
+    return data.getvalue()
 
 
-def _exactly(peer: socket.socket, n_bytes: int, deadline: float | None) -> bytes:
-    data = bytearray(n_bytes)
-    view, at = memoryview(data), 0
-    while at < n_bytes:
+def receive_text(peer: socket.socket, n_bytes: int, deadline: float | None = None) -> str:
+    """Read so many bytes of UTF-8; a long text is held once and not twice.
+
+    Raises:
+        ValueError: they are not UTF-8.
+    """
+    decoder = getincrementaldecoder("utf-8")("surrogatepass")
+    text = ""
+    for piece in _pieces(peer, n_bytes, deadline):
+        text += decoder.decode(piece)  # grows in place, as nobody else holds it
+    return text + decoder.decode(b"", final=True)
+
+
+def send(peer: socket.socket, kind: bytes, first: bytes, second: bytes | str | BinaryIO) -> None:
+    """Write one message; a text as UTF-8, never as a whole, a file from its first byte on."""
+    peer.sendall(HEAD.pack(kind, len(first), size_of(second)) + first)
+    if isinstance(second, bytes):
+        peer.sendall(second)
+    elif not isinstance(second, str):
+        peer.sendfile(second, 0)
+    else:
+        for piece in _encoded(second):
+            peer.sendall(piece)
+
+
+def size_of(part: bytes | str | BinaryIO) -> int:
+    """Count the bytes of what is sent."""
+    if isinstance(part, bytes):
+        return len(part)
+    return _n_encoded(part) if isinstance(part, str) else os.fstat(part.fileno()).st_size
+
+
+def _encoded(text: str) -> Iterator[bytes]:
+    for at in range(0, len(text), _PIECE):
+        yield text[at : at + _PIECE].encode("utf-8", "surrogatepass")
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"its text has over {max_bytes:,} bytes: split the file"
+
+
+def _n_encoded(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(len, _encoded(text)))
+
+
+def _pieces(peer: socket.socket, n_bytes: int, deadline: float | None) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(min(n_bytes, _PIECE)))
+    left = n_bytes
+    while left:
         if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
                 raise TimeoutError
-            peer.settimeout(left)
-        n_read = peer.recv_into(view[at:])
+            peer.settimeout(left_s)
+        n_read = peer.recv_into(buffer[:left])
         if not n_read:
             raise EOFError
-        at += n_read
-    return bytes(data)
+        left -= n_read
+        yield buffer[:n_read]
 
 
 def serve(peer: socket.socket, load: Callable[[bytes, str], Loaded], max_cpu_s: float) -> None:
@@ -113,7 +217,7 @@ def serve(peer: socket.socket, load: Callable[[bytes, str], Loaded], max_cpu_s: 
     peer.settimeout(IDLE_S)
     while True:
         try:
-            _, name, data = receive(peer)
+            _, name, *data = receive(peer)
         except (EOFError, OSError):
             return
         _allow_cpu(max_cpu_s)
@@ -121,19 +225,19 @@ def serve(peer: socket.socket, load: Callable[[bytes, str], Loaded], max_cpu_s: 
 
 
 def _answer(
-    load: Callable[[bytes, str], Loaded], data: bytes, name: str
-) -> tuple[bytes, bytes, bytes]:
+    load: Callable[[bytes, str], Loaded], data: list[bytes], name: str
+) -> tuple[bytes, bytes, bytes | str]:
     try:
-        about, text = pack(load(data, name))
+        loaded = load(data.pop(), name)  # so that its bytes are gone when its text is sent
+        about, text = pack(loaded), loaded.text
     except FileRefusedError as error:
-        return REFUSED, type(error).__name__.encode(), str(error).encode(errors="replace")
+        return REFUSED, type(error).__name__.encode(), str(error)
     except MemoryError:
         return OUT_OF_MEMORY, b"", b""
     except Exception as error:  # noqa: BLE001 - the edge: parsers may raise anything
-        return FAILED, b"", f"{type(error).__name__}: {error}".encode(errors="replace")[:2000]
-    if len(about) + len(text) > MAX_ANSWER_BYTES:
-        refused = f"its text has over {MAX_ANSWER_BYTES:,} bytes: split the file".encode()
-        return REFUSED, b"TooLargeError", refused
+        return FAILED, b"", f"{type(error).__name__}: {error}"[:2000]
+    if len(about) + _n_encoded(text) > MAX_ANSWER_BYTES:
+        return REFUSED, b"TooLargeError", _too_large(MAX_ANSWER_BYTES)
     return LOADED, about, text
 
 
@@ -154,24 +258,45 @@ def _limit_memory(max_bytes: int) -> None:
             sys.stderr.write(f"no limit {limit}: {error}\n")
 
 
+def _die_with(lifeline: int) -> None:
+    """Have the kernel end this process and all it started when the other end of a pipe closes.
+
+    A thread that looks whether the parent is there does not suffice: a parser stuck in C holds the
+    interpreter, and no thread runs. The default action of SIGIO is to end the process.
+    """
+    try:
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_NONBLOCK | getattr(os, "O_ASYNC", 0))
+        os.read(lifeline, 1)
+    except BlockingIOError:
+        return  # the parent is there
+    except OSError as error:  # pragma: no cover - systems that cannot do it; the thread can
+        sys.stderr.write(f"no lifeline: {error}\n")
+        return
+    os._exit(0)
+
+
 def _leave_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_ORPHAN_S)
     os._exit(0)
 
 
-def main(fd: int, target: str, max_bytes: int, max_cpu_s: float) -> None:
+def main(fds: tuple[int, int], target: str, max_bytes: int, max_cpu_s: float) -> None:
     """Serve on an inherited socket; what a parser prints goes nowhere.
 
     Args:
+        fds: the socket, and the end of a pipe that nothing is written to while the parent lives.
         target: the loading function, as `module:name`.
     """
     parent = os.getppid()
     _limit_memory(max_bytes)
+    _die_with(fds[1])
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     module, _, name = target.partition(":")
     load = getattr(import_module(module), name)
-    with socket.socket(fileno=fd) as peer:
+    with socket.socket(fileno=fds[0]) as peer:
         serve(peer, load, max_cpu_s)
     sys.stdout.flush()
     os._exit(0)

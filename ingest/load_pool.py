@@ -12,11 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from ingest.errors import FileRefusedError, IngestError
 from ingest.load_child import (
@@ -27,8 +30,12 @@ from ingest.load_child import (
     READY,
     REFUSED,
     receive,
+    receive_bytes,
+    receive_head,
+    receive_text,
     refusal,
     send,
+    size_of,
     unpack,
 )
 from ingest.types import Loaded
@@ -43,6 +50,8 @@ IN_PROCESS_SUFFIXES = frozenset({".txt", ".md", ".csv", ".tsv", ".srt", ".vtt", 
 
 _TRIES = 2
 _MIB = 1024**2
+# Held by this process and by the child, larger files would be in memory twice beside their text.
+_LARGE_BYTES = 16 * _MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +108,14 @@ class LoadPool:
         """
         if self._in_process is not None and is_light(len(data), name):
             return self._in_process(data, name)
-        with self._free:
+        with self._free, ExitStack() as opened:
+            source = _aside(data, opened)
+            del data
             reason = ""
             for _ in range(_TRIES):
                 child = self._take()
                 try:
-                    return child.load(data, name)
+                    return child.load(source, name)
                 except _DiedError as error:
                     child.end()
                     reason = str(error)
@@ -156,21 +167,25 @@ class _Child:
         self._limits = limits
         self._n_files = 0
         self._is_ready = False
+        self._is_answering = False  # what it has not said yet would be taken for the next answer
         self._used_at = time.monotonic()
         ours, theirs = socket.socketpair()
         self._peer = ours
         root = str(Path(__file__).resolve().parents[1])
         program = "import sys; sys.path.insert(0, sys.argv[1]); "
         program += "from ingest.load_child import main; "
-        program += "main(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))"
-        words = (theirs.fileno(), target, limits.max_bytes, limits.time_limit_s)
-        with theirs:
+        program += "socket, pipe, target, most, cpu = sys.argv[2:]; "
+        program += "main((int(socket), int(pipe)), target, int(most), float(cpu))"
+        lifeline, self._lifeline = os.pipe()
+        fds = (theirs.fileno(), lifeline)
+        words = (*fds, target, limits.max_bytes, limits.time_limit_s)
+        with theirs, os.fdopen(lifeline, "rb", 0):
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", program, root, *map(str, words)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=fds,
                 start_new_session=True,  # so that a converter, its own child, ends with it
             )
 
@@ -178,37 +193,48 @@ class _Child:
         """Tell whether it can be given another file; one that is idle for long ends itself."""
         is_awake = time.monotonic() - self._used_at < IDLE_S / 2
         is_young = self._n_files < self._limits.files_per_child
-        return is_awake and is_young and self._process.poll() is None
+        is_whole = not self._is_answering and self._process.poll() is None
+        return is_awake and is_young and is_whole
 
-    def load(self, data: bytes, name: str) -> Loaded:
-        self._n_files += 1
-        limit_s = self._limits.time_for(len(data))
+    def load(self, data: bytes | BinaryIO, name: str) -> Loaded:
+        n_bytes = size_of(data)
+        # One that read a large file keeps memory of it for good.
+        self._n_files += self._limits.files_per_child if n_bytes > _LARGE_BYTES else 1
+        limit_s = self._limits.time_for(n_bytes)
         try:
             if not self._is_ready:
                 limit_s = self._limits.start_limit_s
                 self._is_ready = receive(self._peer, time.monotonic() + limit_s)[0] == READY
-                limit_s = self._limits.time_for(len(data))
+                limit_s = self._limits.time_for(n_bytes)
             deadline = time.monotonic() + limit_s
             self._peer.settimeout(limit_s)
+            self._is_answering = True
             send(self._peer, b"?", name.encode("utf-8", "surrogateescape"), data)
-            answer = receive(self._peer, deadline)
+            kind, n_about, n_text = receive_head(self._peer, deadline)
+            about = receive_bytes(self._peer, n_about, deadline)
+            text = receive_text(self._peer, n_text, deadline)
         except TimeoutError as error:
             raise _DiedError(f"the parser took longer than {limit_s:,.1f} s") from error
         except (EOFError, OSError) as error:
             raise _DiedError(self._cause_of_death()) from error
+        except UnicodeDecodeError as error:
+            raise _DiedError(f"the parser sent what is no text: {error}") from error
+        self._is_answering = False
         self._used_at = time.monotonic()
-        return self._read(*answer)
+        return self._read(kind, about, text)
 
-    def _read(self, kind: bytes, about: bytes, text: bytes) -> Loaded:
+    def _read(self, kind: bytes, about: bytes, text: str) -> Loaded:
         if kind == LOADED:
-            return unpack(about, text)
+            try:
+                return unpack(about, text)
+            except ValueError as error:
+                raise _DiedError(f"the parser sent {error}") from error
         if kind == REFUSED:
             raise refusal(about, text)
         if kind == OUT_OF_MEMORY:
             mib = self._limits.max_bytes // _MIB
             raise _DiedError(f"the parser used more than {mib:,} MB of memory")
-        message = text.decode("utf-8", "replace")
-        raise IngestError(message if kind == FAILED else f"answer of unknown kind {kind!r}")
+        raise IngestError(text if kind == FAILED else f"answer of unknown kind {kind!r}")
 
     def _cause_of_death(self) -> str:
         try:
@@ -231,6 +257,24 @@ class _Child:
                 self._process.kill()
         self._process.wait(10)
         self._peer.close()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+
+def _aside(data: bytes, opened: ExitStack) -> bytes | BinaryIO:
+    """Put the bytes of a large file on the disk, in a file without a name, while it is loaded."""
+    if len(data) <= _LARGE_BYTES:
+        return data
+    try:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - `opened` closes it
+        opened.callback(file.close)
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+    except OSError:  # no room: memory it is
+        return data
+    return file
 
 
 def is_light(n_bytes: int, name: str) -> bool:

@@ -7,6 +7,8 @@ between the two is repaired when the library is opened.
 from __future__ import annotations
 
 import errno
+import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,14 +18,19 @@ from typing import Literal
 import numpy as np
 
 from ingest.chunk import split
+from ingest.chunk_columns import Chunks, Keyed
 from ingest.context import context_of
 from ingest.documents_store import Change, Documents, document_id
 from ingest.errors import EmptyFileError, IngestError, StorageFullError, TooLargeError
 from ingest.faults import reach
+from ingest.memory import give_back_memory
 from ingest.rows_store import Place, VectorsMissingError
+from ingest.spaces_store import SpacesStore
 from ingest.store import now
-from ingest.types import Chunk, Document, Embedder, Loaded
+from ingest.types import Chunk, Document, Embedder, Loaded, Space, Vectors
 from ingest.vectors import VectorIndex
+
+log = logging.getLogger(__name__)
 
 Load = Callable[[bytes, str], Loaded]
 Report = Callable[[str], None]  # what is happening now; may raise to stop the work
@@ -34,6 +41,25 @@ _KEEP_EVERY = 512  # vectors that a crash may cost
 _SPECIAL_TOKENS = 2
 _CONTEXT_SHARE = 16  # one part in so many of the model's input is kept free for headings
 _MAX_TRIES = 5
+_LARGE_BYTES = 16 * 1024**2  # of a file, after which memory is given back to the system
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class StoppedError(Exception):
+    """The process is closing, or the job was cancelled: nothing is noted about the task."""
+
+
+class CalledAwayError(Exception):
+    """Something else has to be done first: what was embedded so far is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Spaces, and the models that they are bound to."""
+
+    spaces: SpacesStore
+    embedder_of: Callable[[Space], Embedder]  # raises ModelMissingError
+    has: Callable[[Space], bool]  # tells whether the model of a space is installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +77,7 @@ class Pipeline:
         self,
         documents: Documents,
         index: VectorIndex,
-        embedder: Embedder,
+        bound: Bound,
         load: Load,
         limits: Limits,
         *,
@@ -59,38 +85,42 @@ class Pipeline:
     ) -> None:
         self._documents = documents
         self._index = index
-        self._embedder = embedder
+        self._bound = bound
         self._load = load
         self._limits = limits
         self._loader_version = loader_version
 
-    def ingest(self, collection: str, data: bytes, place: Place, report: Report) -> Outcome:
+    def ingest(
+        self, collection: str, take: Callable[[], bytes], place: Place, report: Report
+    ) -> Outcome:
         """Bring one file in; a file that is known costs nothing.
 
         Raises:
             FileRefusedError: the file cannot be read; the library is as it was.
             StorageFullError: the disk is full; the library is as it was.
             CollectionNotFoundError: the collection was deleted meanwhile.
+            ModelMissingError: no model of the collection is installed.
         """
-        if len(data) > self._limits.max_file_bytes:
+        held = [take()]  # whoever takes the bytes can let them go: they are as much as the text
+        n_bytes = len(held[0])
+        if n_bytes > self._limits.max_file_bytes:
             raise TooLargeError(
-                f"{place.path} has {len(data):,} bytes, the limit is "
+                f"{place.path} has {n_bytes:,} bytes, the limit is "
                 f"{self._limits.max_file_bytes:,}: set QUIRE_MAX_FILE_MB higher or split the file"
             )
-        digest = sha256(data).hexdigest()
+        digest = sha256(held[0]).hexdigest()
         document = document_id(collection, digest)
         if self._documents.holds(document, self._loader_version):
             self.follow(self._documents.add_place(collection, document, place))
             return "skipped"
         report(f"reading {place.path}")
-        loaded = _storable(self._load(data, PurePosixPath(place.path).name))
+        loaded = _storable(self._load(held.pop(), PurePosixPath(place.path).name))
         reach("file loaded")
-        if not loaded.text.strip():
+        if not loaded.text or loaded.text.isspace():
             raise EmptyFileError(f"{place.path} holds no text")
-        about = _about(collection, document, digest, len(data), loaded, place)
+        about = _about(collection, document, digest, n_bytes, loaded, place)
         for _ in range(_MAX_TRIES):
-            chunks = self.embedded(loaded, place.path, report)
-            reach("vectors kept")
+            chunks = self._embedded_for(collection, loaded, place.path, report)
             try:
                 change = self._documents.add(
                     about, loaded, chunks, place, loader_version=self._loader_version
@@ -98,80 +128,137 @@ class Pipeline:
             except VectorsMissingError:
                 continue  # another document that shared them was deleted just now
             reach("document kept")
+            del loaded, chunks  # the index takes memory of its own
+            if n_bytes > _LARGE_BYTES:
+                give_back_memory()
             self.follow(change)
             reach("index followed")
             return "stored"
         raise IngestError(f"{place.path}: its vectors were deleted again and again; send it again")
 
-    def rebind(self, collection: str, report: Report) -> None:
-        """Embed a collection's stored texts with this model and swap the chunks in one go."""
-        for _ in range(_MAX_TRIES):
-            for document in self._documents.ids(collection):
-                self.embed_stored(document, report)
-            report("exchanging the index")
-            try:
-                change = self._documents.rebind(collection, self._embedder, self._keyed)
-            except VectorsMissingError:
-                continue
-            self._index.drop(change.collection_id)
-            self.follow(Change(change.collection_id, change.added))
-            return
-        raise IngestError(f"collection {collection!r} kept changing: run the reindex again")
+    def carry(
+        self, document: str, space: Space, report: Report, is_called: Callable[[], bool]
+    ) -> None:
+        """Bring a stored document into one more space; costs nothing if it is there already.
 
-    def embed_stored(self, document: str, report: Report) -> None:
-        """Compute the vectors that a stored document needs under this model."""
+        Raises:
+            CalledAwayError: something else came in; call it again later.
+            DocumentNotFoundError: it was deleted meanwhile.
+            ModelMissingError: the model of the space is not installed.
+        """
         loaded = self._documents.loaded(document)
-        self.embedded(loaded, loaded.title, report)
+        name = loaded.title
+        embedder = self._bound.embedder_of(space)
+        for _ in range(_MAX_TRIES):
+            chunks = self.embedded(embedder, loaded, name, report, is_called)
+            try:
+                change = self._documents.carry(document, space.id, chunks)
+            except VectorsMissingError:
+                continue  # another document that shared them was deleted just now
+            reach("document carried")
+            del loaded, chunks
+            self.follow(change)
+            return
+        raise IngestError(f"{name}: its vectors were deleted again and again; try again")
 
-    def embedded(self, loaded: Loaded, name: str, report: Report) -> list[tuple[Chunk, bytes]]:
-        """Chunk a text and make sure that every vector is stored; return chunks with keys."""
-        keyed = self._texts(loaded)
-        texts = {key: text for _, key, text in keyed}
-        missing = self._documents.missing_keys(list(texts))
+    def embedded(
+        self,
+        embedder: Embedder,
+        loaded: Loaded,
+        name: str,
+        report: Report,
+        is_called: Callable[[], bool] = lambda: False,
+    ) -> Sequence[tuple[Chunk, bytes]]:
+        """Chunk a text and make sure that every vector is stored; return chunks with keys.
+
+        Raises:
+            CalledAwayError: `is_called` between two batches; what was embedded is kept.
+        """
+        text_of = _texts(embedder, loaded)
+        chunks = self._chunks(embedder, loaded)
+        all_keys = [_key(embedder, text_of(one)) for one in chunks]
+        reach("text cut")
+        place_of = {key: at for at, key in enumerate(all_keys)}
+        missing = self._documents.missing_keys(place_of)
         for at in range(0, len(missing), _KEEP_EVERY):
             keys = missing[at : at + _KEEP_EVERY]
-            rows = []
+            rows: list[Vectors] = []
             for start in range(0, len(keys), _BATCH):
+                if at + start and is_called():  # each turn does one batch at least
+                    keys = keys[:start]
+                    break
                 report(f"embedding {name}: {at + start:,} of {len(missing):,} passages")
-                batch = [texts[key] for key in keys[start : start + _BATCH]]
-                rows.append(self._embedder.embed(batch, False))
-            self._documents.add_vectors(keys, np.concatenate(rows).astype(np.float32))
-        return [(chunk, key) for chunk, key, _ in keyed]
+                batch = [text_of(chunks[place_of[key]]) for key in keys[start : start + _BATCH]]
+                rows.append(embedder.embed(batch, False))
+            reach("vectors computed")
+            if rows:
+                self._documents.add_vectors(keys, np.concatenate(rows).astype(np.float32))
+                reach("vectors kept")
+            if at + len(keys) < min(len(missing), at + _KEEP_EVERY):
+                raise CalledAwayError
+        return Keyed(chunks, all_keys)
+
+    def _embedded_for(
+        self, collection: str, loaded: Loaded, name: str, report: Report
+    ) -> dict[int, Sequence[tuple[Chunk, bytes]]]:
+        """Embed a text for each space; one that is being filled gets it later if that fails."""
+        chunks: dict[int, Sequence[tuple[Chunk, bytes]]] = {}
+        for space, embedder in self._written(collection):
+            try:
+                chunks[space.id] = self.embedded(embedder, loaded, name, report)
+            except (StoppedError, StorageFullError):
+                raise
+            except Exception as error:  # the edge: models may raise anything
+                if not chunks:
+                    raise
+                log.warning("not_in_next_space file=%s %s", name, error)
+        return chunks
 
     def follow(self, change: Change) -> None:
         """Let the vector index follow a change of the catalogue."""
-        for at in range(0, len(change.added), _KEEP_EVERY):
-            ids = change.added[at : at + _KEEP_EVERY]
-            self._index.add(change.collection_id, *self._documents.vectors_of(ids))
-        self._index.delete(change.collection_id, change.removed)
+        if not change.added and not change.removed:
+            return
+        for space_id, added in self._documents.by_space(change).items():
+            self._index.delete(space_id, change.removed)
+            for at in range(0, len(added), _KEEP_EVERY):
+                vectors = self._documents.vectors_of(added[at : at + _KEEP_EVERY])
+                self._index.add(space_id, *vectors)
+                reach("vectors indexed")
 
-    def _keyed(self, loaded: Loaded) -> list[tuple[Chunk, bytes]]:
-        return [(chunk, key) for chunk, key, _ in self._texts(loaded)]
+    def _written(self, collection: str) -> list[tuple[Space, Embedder]]:
+        """Choose where a new document goes: into each space whose model is there.
 
-    def _texts(self, loaded: Loaded) -> list[tuple[Chunk, bytes, str]]:
-        """Chunk a text; give each chunk the key of its vector and the text that is embedded."""
-        room = self._embedder.max_tokens - _SPECIAL_TOKENS - self._prefix_tokens()
-        limit = max(1, room)
+        Raises:
+            ModelMissingError: none is.
+        """
+        spaces = self._bound.spaces.of(collection)
+        wanted = [spaces[state] for state in ("current", "next") if state in spaces]
+        there = [space for space in wanted if self._bound.has(space)] or wanted[:1]
+        return [(space, self._bound.embedder_of(space)) for space in there]
+
+    def _chunks(self, embedder: Embedder, loaded: Loaded) -> Chunks:
+        limit = _limit(embedder)
         target = min(self._limits.chunk_tokens, limit - limit // _CONTEXT_SHARE)
-        count = self._embedder.count_tokens
-        chunks = split(loaded, count, target_tokens=target, max_tokens=limit)
-        contexts = [context_of(loaded, chunk) for chunk in chunks]
-        sizes = _counts(contexts, count)
-        found = []
-        for chunk, context in zip(chunks, contexts, strict=True):
-            has_room = context and chunk.n_tokens + sizes[context] <= limit
-            text = f"{context}\n{chunk.text}" if has_room else chunk.text
-            text = self._embedder.document_prefix + text
-            found.append((chunk, self._key(text), text))
-        return found
+        return split(loaded, embedder.count_tokens, target_tokens=target, max_tokens=limit)
 
-    def _prefix_tokens(self) -> int:
-        prefix = self._embedder.document_prefix
-        return self._embedder.count_tokens([prefix])[0] if prefix else 0
 
-    def _key(self, text: str) -> bytes:
-        prefix = self._embedder.document_prefix
-        return sha256(f"{self._embedder.digest}\0{prefix}\0{text}".encode()).digest()
+def _texts(embedder: Embedder, loaded: Loaded) -> Callable[[Chunk], str]:
+    """Give what makes of a chunk the text that is embedded: all of them are as much as the file."""
+    limit, sizes = _limit(embedder), dict[str, int]()
+
+    def text_of(chunk: Chunk) -> str:
+        context = context_of(loaded, chunk)
+        if context and context not in sizes:
+            sizes[context] = embedder.count_tokens([context])[0]
+        has_room = context and chunk.n_tokens + sizes[context] <= limit
+        text = f"{context}\n{chunk.text}" if has_room else chunk.text
+        return embedder.document_prefix + text
+
+    return text_of
+
+
+def _limit(embedder: Embedder) -> int:
+    return max(1, embedder.max_tokens - _SPECIAL_TOKENS - _prefix_tokens(embedder))
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -187,16 +274,19 @@ def storage_full(error: OSError) -> StorageFullError:
     )
 
 
-def _counts(contexts: Sequence[str], count: Callable[[Sequence[str]], list[int]]) -> dict[str, int]:
-    distinct = list({one for one in contexts if one})
-    return dict(zip(distinct, count(distinct), strict=True)) if distinct else {}
+def _prefix_tokens(embedder: Embedder) -> int:
+    prefix = embedder.document_prefix
+    return embedder.count_tokens([prefix])[0] if prefix else 0
+
+
+def _key(embedder: Embedder, text: str) -> bytes:
+    prefix = embedder.document_prefix
+    return sha256(f"{embedder.digest}\0{prefix}\0{text}".encode()).digest()
 
 
 def _storable(loaded: Loaded) -> Loaded:
     """Replace lone surrogates, which no file can hold, one for one."""
-    try:
-        loaded.text.encode()
-    except UnicodeEncodeError:
+    if not loaded.text.isascii() and _SURROGATE.search(loaded.text):
         text = "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in loaded.text)
         return Loaded(
             text, loaded.blocks, loaded.title, loaded.media_type, loaded.metadata, loaded.warnings

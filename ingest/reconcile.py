@@ -33,17 +33,23 @@ class Changes:
     """What makes the catalogue equal to the folder, by relative paths."""
 
     added: tuple[str, ...] = ()  # new, also copies of known content
-    updated: tuple[str, ...] = ()  # same path, other time or size
-    moved: tuple[tuple[str, str], ...] = ()  # from, to: same content, embeds nothing
+    updated: tuple[str, ...] = ()  # same path, other content as far as one can tell unread
+    touched: tuple[str, ...] = ()  # same path and content, other time
+    moved: tuple[tuple[str, str], ...] = ()  # from, to: same content, embeds nothing; all at once
     removed: tuple[str, ...] = ()
     held_back: tuple[str, ...] = ()  # would be removed, if somebody confirmed it
 
 
 def unhashed(seen: Mapping[str, Seen], known: Mapping[str, Known]) -> list[str]:
-    """List the new files that may have been moved here: something known of that size is gone."""
-    gone_sizes = {one.size_bytes for path, one in known.items() if path not in seen}
+    """List the new and changed files that may have come from here: something of that size left.
+
+    What left a path is gone from it or was replaced there, as by an exchange of two files.
+    """
+    left_sizes = {one.size_bytes for path, one in known.items() if _has_left(path, seen, known)}
     return [
-        path for path, one in seen.items() if path not in known and one.size_bytes in gone_sizes
+        path
+        for path, one in seen.items()
+        if one.size_bytes in left_sizes and (path not in known or _differs(path, seen, known))
     ]
 
 
@@ -64,8 +70,12 @@ def reconcile(
     """
     if not is_root_there:
         return Changes()
+    digests = {path: digest for path, digest in digests.items() if path in seen}
+    differing = sorted(path for path in seen if path in known and _differs(path, seen, known))
+    touched = [path for path in differing if digests.get(path) == known[path].digest]
+    replaced = sorted(set(differing).difference(touched))
     gone = [path for path in known if path not in seen]
-    moved = _moves(gone, known, {path: digests[path] for path in digests if path in seen})
+    moved = _moves([*gone, *replaced], known, digests)
     targets = {new for _, new in moved}
     sources = {old for old, _ in moved}
     removed = sorted(path for path in gone if path not in sources)
@@ -73,9 +83,8 @@ def reconcile(
     is_held = is_mass and not is_confirmed
     return Changes(
         added=tuple(sorted(path for path in seen if path not in known and path not in targets)),
-        updated=tuple(
-            sorted(path for path in seen if path in known and _differs(path, seen, known))
-        ),
+        updated=tuple(path for path in replaced if path not in targets),
+        touched=tuple(touched),
         moved=moved,
         removed=() if is_held else tuple(removed),
         held_back=tuple(removed) if is_held else (),
@@ -105,16 +114,20 @@ def _folders_of(path: str) -> Iterator[str]:
 
 
 def _moves(
-    gone: list[str], known: Mapping[str, Known], digests: Mapping[str, str]
+    left: list[str], known: Mapping[str, Known], digests: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
-    """Pair files that are gone with new ones of the same content, same names first."""
+    """Pair contents that left a path with those that came to another, same names first."""
     by_digest: dict[str, dict[str, None]] = {}
     by_name: dict[tuple[str, str], dict[str, None]] = {}
-    for path in sorted(gone):
+    for path in sorted(left):
         digest = known[path].digest
         by_digest.setdefault(digest, {})[path] = None
         by_name.setdefault((digest, _name(path)), {})[path] = None
-    arrived = [(path, digest) for path, digest in sorted(digests.items()) if path not in known]
+    arrived = [
+        (path, digest)
+        for path, digest in sorted(digests.items())
+        if path not in known or known[path].digest != digest
+    ]
     moved: dict[str, str] = {}
     for is_by_name in (True, False):
         for path, digest in arrived:
@@ -130,6 +143,10 @@ def _moves(
 def _name(path: str) -> str:
     """Give a file's own name; those that differ in case or in how accents are written are one."""
     return unicodedata.normalize("NFC", path.rpartition("/")[2]).casefold()
+
+
+def _has_left(path: str, seen: Mapping[str, Seen], known: Mapping[str, Known]) -> bool:
+    return path not in seen or _differs(path, seen, known)
 
 
 def _differs(path: str, seen: Mapping[str, Seen], known: Mapping[str, Known]) -> bool:

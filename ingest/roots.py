@@ -10,9 +10,11 @@ from pathlib import Path
 
 from ingest.errors import IngestError, JobNotFoundError
 from ingest.folders import list_files
+from ingest.ignore import is_conflict_copy
 from ingest.jobs_store import Task
 from ingest.reconcile import Changes, Known, out_of_sight, reconcile
 from ingest.roots_store import RootsStore
+from ingest.tasks import FORGOTTEN
 from ingest.types import Job
 from ingest.watch import Look, Pace, Watcher, WatchState
 
@@ -49,6 +51,7 @@ class RootHands:
     sync: Callable[[Path, str, bool], str]  # folder, collection, is_confirmed → job
     job: Callable[[str], Job]
     queue: Callable[[str, Sequence[Task]], str]
+    cancel: Callable[[str, str], int]  # the jobs of a collection that follow a root; counts them
 
 
 class Root:
@@ -58,14 +61,17 @@ class Root:
         self.folder, self.collection = folder, collection
         self.n_held, self.reason = 0, ""
         self._hands = hands
-        self._asked: Look | None = None  # what the folder was like when the job was queued
-        self._left: frozenset[str] = frozenset()  # what that job has left without a word
-        self._job_id = ""
+        self._asked: Look | None = None  # what the folder was like when the last job was queued
+        self._left: frozenset[str] = frozenset()  # what the jobs have left without a word
+        self._told: frozenset[str] = frozenset()  # what they have reported
+        self._job_ids: tuple[str, ...] = ()  # those that may not have ended yet
+        self._ended: Job | None = None  # the last one that has
+        self._lock = threading.Lock()
         self.watcher = Watcher(
             folder,
             pace,
-            look=lambda root: _look(root, hands.is_wanted),
-            follow=self._follow,
+            look=lambda root: look_at(root, hands.is_wanted),
+            follow=self.follow,
         )
 
     def described(self, *, is_kept: bool) -> Watched:
@@ -85,13 +91,16 @@ class Root:
 
     def confirm(self) -> str:
         """Remove what is gone, however much that is; gives the job's id."""
-        self._job_id = self._hands.sync(self.folder, self.collection, True)
+        with self._lock:
+            job_id = self._ask(is_confirmed=True)
         self.watcher.ask_again()
-        return self._job_id
+        return job_id
 
-    def _follow(self, look: Look) -> bool:
+    def follow(self, look: Look) -> bool:
+        """Have the catalogue made equal to what was seen; tell whether it is."""
         try:
-            return self._is_followed(look)
+            with self._lock:
+                return self._is_followed(look)
         except IngestError as error:
             if self.reason != str(error):
                 log.warning("watch_not_synced folder=%s %s", self.folder, error)
@@ -99,32 +108,54 @@ class Root:
             return False
 
     def _is_followed(self, look: Look) -> bool:
-        # The job first: what it has done when it has ended is in the catalogue by then.
-        job = _found(self._hands.job, self._job_id) if self._job_id else None
+        # The jobs first: what they have done when they have ended is in the catalogue by then.
+        is_busy = self._is_busy()
+        if is_busy:
+            if look != self._asked:  # what was saved meanwhile need not wait until all has ended
+                self._ask()
+                self._asked = look
+            return False
         known = self._hands.known(self.collection, str(self.folder))
         seen = {**look.seen, **out_of_sight(known, look.unreadable)}
         changes = reconcile(seen, known, {})
         gone = changes.removed + changes.held_back
-        blind = _blind(look.unreadable)
-        if self._job_id:
-            if job is not None and job.state not in ("done", "failed"):
-                return False
-            left = _left_over(changes, job)
+        remarks = _remarks(look)
+        if self._ended is not None:
+            left = frozenset({*changes.added, *changes.updated} - self._told)
             if look == self._asked and left in (frozenset(), self._left):
-                # What the job has left is broken, or waits for somebody to confirm.
+                # What the jobs have left is broken, or waits for somebody to confirm.
                 self._left = left
-                self.n_held, self.reason = len(gone), blind
+                self.n_held, self.reason = len(gone), remarks
                 if gone:
-                    self.reason = self._held(job, len(gone), len(known))
+                    self.reason = self._held(self._ended, len(gone), len(known))
                 return True
             self._left = left
         if changes in (Changes(), Changes(held_back=gone)):
             self.n_held, self._asked = len(gone), look
-            self.reason = self._held(None, len(gone), len(known)) if gone else blind
+            self.reason = self._held(None, len(gone), len(known)) if gone else remarks
             return True
-        self._job_id = self._hands.sync(self.folder, self.collection, False)
+        self._told = frozenset()
+        self._ask()
         self._asked = look
         return False
+
+    def _ask(self, *, is_confirmed: bool = False) -> str:
+        job_id = self._hands.sync(self.folder, self.collection, is_confirmed)
+        self._job_ids = tuple(dict.fromkeys((*self._job_ids, job_id)))
+        return job_id
+
+    def _is_busy(self) -> bool:
+        """Tell whether a job has not ended; keep what those reported that have."""
+        left = []
+        for job_id in self._job_ids:
+            job = _found(self._hands.job, job_id)
+            if job is not None and job.state not in ("done", "failed"):
+                left.append(job_id)
+            elif job is not None:
+                self._told |= {error.path for error in job.errors}
+                self._ended = job
+        self._job_ids = tuple(left)
+        return bool(left)
 
     def _held(self, job: Job | None, n_gone: int, n_known: int) -> str:
         if job is not None and job.errors:
@@ -139,6 +170,7 @@ class Roots:
     """All watched folders of a library; thread-safe."""
 
     def __init__(self, hands: RootHands) -> None:
+        self.pace = Pace()  # of folders that have none of their own
         self._hands = hands
         self._roots: dict[tuple[Path, str], Root] = {}
         self._lock = threading.Lock()
@@ -153,7 +185,7 @@ class Roots:
 
         Raises:
             CollectionNameError: the name cannot be a collection's.
-            ModelMismatchError: the collection was indexed with another model.
+            ModelMissingError: the collection's embedding model is not installed.
             IngestError: the folder's name cannot be written down.
         """
         folder = _named(folder)
@@ -162,7 +194,7 @@ class Roots:
             self._hands.store.add(str(folder), collection)
         with self._lock:
             if (folder, collection) not in self._roots:
-                root = Root(folder, collection, self._hands, pace or Pace())
+                root = Root(folder, collection, self._hands, pace or self.pace)
                 self._roots[folder, collection] = root
                 root.watcher.start()
 
@@ -193,8 +225,11 @@ class Roots:
         known = self._hands.known(collection, str(folder)) if is_forgotten else {}
         if root is None and not is_kept and not known:
             raise self._not_watched(folder, collection)
-        tasks = [Task("remove", path, str(folder)) for path in known]
-        return self._hands.queue(collection, tasks) if tasks else ""
+        n_cancelled = self._hands.cancel(collection, str(folder)) if is_forgotten else 0
+        if not known and not n_cancelled:
+            return ""
+        # What there is to take out is listed when its turn comes: a file may be stored just now.
+        return self._hands.queue(collection, [Task("sync", "", str(folder), FORGOTTEN)])
 
     def confirm(self, folder: Path, collection: str) -> str:
         """Remove the files that are gone from a folder, however many; gives the job's id.
@@ -242,7 +277,8 @@ class Roots:
         )
 
 
-def _look(root: Path, is_wanted: Callable[[str], bool]) -> Look:
+def look_at(root: Path, is_wanted: Callable[[str], bool]) -> Look:
+    """Look at a folder once."""
     seen, unreadable = list_files(root, is_wanted)
     return Look(seen, tuple(sorted(unreadable)))
 
@@ -265,16 +301,18 @@ def _found(job: Callable[[str], Job], job_id: str) -> Job | None:
         return None  # ended so long ago that it is not listed any more
 
 
-def _left_over(changes: Changes, job: Job | None) -> frozenset[str]:
-    """List the files that a finished job has neither stored nor reported."""
-    if job is None:
-        return frozenset()
-    told = {error.path for error in job.errors}
-    return frozenset({*changes.added, *changes.updated} - told)
-
-
-def _blind(unreadable: Sequence[str]) -> str:
-    if not unreadable:
-        return ""
-    shown = ", ".join(unreadable[:_SHOWN])
-    return f"could not look at {len(unreadable):,} places, what lies there stays: {shown}"
+def _remarks(look: Look) -> str:
+    """Tell what somebody should know about a folder that is followed."""
+    remarks = []
+    if look.unreadable:
+        remarks.append(
+            f"could not look at {len(look.unreadable):,} places, what lies there stays: "
+            + ", ".join(look.unreadable[:_SHOWN])
+        )
+    doubles = [path for path in look.seen if is_conflict_copy(path)]
+    if doubles:
+        remarks.append(
+            f"{len(doubles):,} files are second versions by a sync program, indexed like the "
+            f"first: {', '.join(doubles[:_SHOWN])}"
+        )
+    return "; ".join(remarks)

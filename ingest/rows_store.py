@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from ingest.context import searchable_text
@@ -13,11 +13,13 @@ from ingest.errors import CollectionNotFoundError
 from ingest.language import language_of
 from ingest.lexical import terms
 from ingest.schema import lexical_table
+from ingest.spaces_store import space_ids
 from ingest.types import Block, Chunk, Document, Loaded
 
 T = TypeVar("T")
 
 PART_CHARACTERS = 65_536  # of text in one row
+_BLOCK = tuple(one.name for one in fields(Block))
 _ROWS = 500  # host parameters in one statement
 
 
@@ -88,12 +90,19 @@ def blocks_from(text: str) -> tuple[Block, ...]:
     )
 
 
+def _block_text(block: Block) -> str:
+    row = {name: value for name in _BLOCK if (value := getattr(block, name))}
+    return json.dumps({"start": 0, "end": 0} | row, ensure_ascii=False)
+
+
 def text_of(connection: sqlite3.Connection, document: str) -> str:
     """Read a whole text."""
-    rows = connection.execute(
+    text = ""
+    for row in connection.execute(
         "SELECT text FROM texts WHERE document_id = ? ORDER BY part", (document,)
-    )
-    return "".join(row[0] for row in rows)
+    ):
+        text += row[0]  # grows in place, as nobody else holds it: a long text is there once
+    return text
 
 
 def slice_of(connection: sqlite3.Connection, document: str, start: int, end: int) -> str:
@@ -107,16 +116,21 @@ def slice_of(connection: sqlite3.Connection, document: str, start: int, end: int
     return "".join(row[0] for row in rows)[start - shift : end - shift]
 
 
-def chunks_of(connection: sqlite3.Connection, document: str) -> list[tuple[int, Chunk]]:
-    """Read the chunks of a document in order, each with its id."""
-    text = text_of(connection, document)
+def chunks_of(
+    connection: sqlite3.Connection, space_id: int, document: str, text: str
+) -> Iterator[tuple[int, Chunk]]:
+    """Read the chunks of a document in one space in order, each with its id.
+
+    Args:
+        text: of the whole document.
+    """
     rows = connection.execute(
         'SELECT id, start, "end", headings, page, n_tokens, parent_start, parent_end, language'
-        " FROM chunks WHERE document_id = ? ORDER BY start",
-        (document,),
-    ).fetchall()
-    return [
-        (
+        " FROM chunks WHERE document_id = ? AND collection_id = ? ORDER BY start",
+        (document, space_id),
+    )
+    for number, start, end, headings, page, n_tokens, parent_start, parent_end, language in rows:
+        yield (
             number,
             Chunk(
                 start=start,
@@ -129,8 +143,6 @@ def chunks_of(connection: sqlite3.Connection, document: str) -> list[tuple[int, 
                 language=language,
             ),
         )
-        for number, start, end, headings, page, n_tokens, parent_start, parent_end, language in rows
-    ]
 
 
 def known_keys(connection: sqlite3.Connection, keys: Sequence[bytes]) -> set[bytes]:
@@ -142,7 +154,7 @@ def known_keys(connection: sqlite3.Connection, keys: Sequence[bytes]) -> set[byt
     return known
 
 
-def require_vectors(connection: sqlite3.Connection, chunks: Sequence[tuple[Chunk, bytes]]) -> None:
+def require_vectors(connection: sqlite3.Connection, chunks: Iterable[tuple[Chunk, bytes]]) -> None:
     """Make sure that chunks can be stored.
 
     Raises:
@@ -174,10 +186,7 @@ def insert_document(
 ) -> None:
     """Write a document and its text."""
     metadata = {"language": language_of(loaded.text), **document.metadata}
-    blocks = [{k: v for k, v in asdict(block).items() if v} for block in loaded.blocks]
-    for block in blocks:
-        block.setdefault("start", 0)
-        block.setdefault("end", 0)
+    blocks = "[" + ", ".join(map(_block_text, loaded.blocks)) + "]"
     connection.execute(
         "INSERT INTO documents VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
@@ -188,7 +197,7 @@ def insert_document(
             document.media_type,
             document.size_bytes,
             len(loaded.text),
-            json.dumps(blocks, ensure_ascii=False),
+            blocks,
             json.dumps(metadata, ensure_ascii=False),
             json.dumps(document.warnings, ensure_ascii=False),
             loader_version,
@@ -197,21 +206,21 @@ def insert_document(
     )
     connection.executemany(
         "INSERT INTO texts VALUES (?,?,?)",
-        [
+        (
             (document.id, part, loaded.text[at : at + PART_CHARACTERS])
             for part, at in enumerate(range(0, len(loaded.text), PART_CHARACTERS))
-        ],
+        ),
     )
 
 
 def insert_chunks(
     connection: sqlite3.Connection,
-    number: int,
+    space_id: int,
     document: str,
     loaded: Loaded,
-    chunks: Sequence[tuple[Chunk, bytes]],
+    chunks: Iterable[tuple[Chunk, bytes]],
 ) -> list[int]:
-    """Write chunks and their terms; return their new ids."""
+    """Write chunks and their terms into one space; return their new ids."""
     added: list[int] = []
     for chunk, key in chunks:
         cursor = connection.execute(
@@ -220,7 +229,7 @@ def insert_chunks(
             " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
                 document,
-                number,
+                space_id,
                 chunk.start,
                 chunk.end,
                 chunk.page,
@@ -233,35 +242,36 @@ def insert_chunks(
         )
         assert cursor.lastrowid is not None
         added.append(cursor.lastrowid)
-        insert_terms(connection, number, cursor.lastrowid, searchable_text(loaded, chunk))
+        insert_terms(connection, space_id, cursor.lastrowid, searchable_text(loaded, chunk))
     return added
 
 
 def insert_terms(
-    connection: sqlite3.Connection, number: int, chunk_id: int, searchable: str
+    connection: sqlite3.Connection, space_id: int, chunk_id: int, searchable: str
 ) -> None:
     """Write the terms under which a chunk is found."""
     connection.execute(
-        f"INSERT INTO {lexical_table(number)} (rowid, terms) VALUES (?, ?)",
+        f"INSERT INTO {lexical_table(space_id)} (rowid, terms) VALUES (?, ?)",
         (chunk_id, " ".join(terms(searchable))),
     )
 
 
 def remove_chunks(
-    connection: sqlite3.Connection, number: int, document: str, removed: Removed
+    connection: sqlite3.Connection, space_id: int, document: str, removed: Removed
 ) -> None:
-    """Take out a document's chunks and terms; the caller frees the vectors at the end."""
+    """Take a document's chunks and terms out of a space; the caller frees the vectors."""
     row = connection.execute("SELECT blocks FROM documents WHERE id = ?", (document,)).fetchone()
     loaded = Loaded(text_of(connection, document), blocks_from(row[0]))
-    table = lexical_table(number)
-    for chunk_id, chunk in chunks_of(connection, document):
+    table = lexical_table(space_id)
+    for chunk_id, chunk in chunks_of(connection, space_id, document, loaded.text):
         # A contentless index forgets a row only if told the very terms that it was given.
         connection.execute(
             f"INSERT INTO {table} ({table}, rowid, terms) VALUES ('delete', ?, ?)",
             (chunk_id, " ".join(terms(searchable_text(loaded, chunk)))),
         )
     rows = connection.execute(
-        "DELETE FROM chunks WHERE document_id = ? RETURNING id, vector_key", (document,)
+        "DELETE FROM chunks WHERE document_id = ? AND collection_id = ? RETURNING id, vector_key",
+        (document, space_id),
     ).fetchall()
     removed.chunk_ids.extend(row[0] for row in rows)
     removed.vector_keys.extend(row[1] for row in rows)
@@ -271,7 +281,8 @@ def remove_document(
     connection: sqlite3.Connection, number: int, document: str, removed: Removed
 ) -> None:
     """Take out a document with all that belongs to it but the vectors."""
-    remove_chunks(connection, number, document, removed)
+    for space_id in space_ids(connection, number):
+        remove_chunks(connection, space_id, document, removed)
     connection.execute("DELETE FROM documents WHERE id = ?", (document,))
 
 

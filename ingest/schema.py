@@ -105,6 +105,37 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE chunks ADD COLUMN parent_end INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE chunks ADD COLUMN language TEXT NOT NULL DEFAULT '';
     """,
+    """
+    -- What depends on the embedding model: a collection has one space for each model that it has,
+    -- is given, or had. From here on chunks.collection_id is the number of a space.
+    CREATE TABLE spaces (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice
+        collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        model_digest TEXT NOT NULL,
+        n_dimensions INTEGER NOT NULL,
+        document_prefix TEXT NOT NULL,
+        query_prefix TEXT NOT NULL,
+        lexical_version INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('current', 'next', 'previous')),
+        created_at TEXT NOT NULL,
+        UNIQUE (collection_id, state)
+    );
+    INSERT INTO spaces SELECT id, id, model, model_digest, n_dimensions, document_prefix,
+        query_prefix, lexical_version, 'current', created_at FROM collections;
+    -- Numbers of collections that were deleted are not used again for spaces either.
+    DELETE FROM sqlite_sequence WHERE name = 'spaces';
+    INSERT INTO sqlite_sequence SELECT 'spaces', seq FROM sqlite_sequence
+        WHERE name = 'collections';
+    ALTER TABLE collections DROP COLUMN model;
+    ALTER TABLE collections DROP COLUMN model_digest;
+    ALTER TABLE collections DROP COLUMN n_dimensions;
+    ALTER TABLE collections DROP COLUMN document_prefix;
+    ALTER TABLE collections DROP COLUMN query_prefix;
+    ALTER TABLE collections DROP COLUMN lexical_version;
+    DROP INDEX chunks_by_document;
+    CREATE INDEX chunks_by_document ON chunks(document_id, collection_id, start);
+    """,
 )
 
 
@@ -124,20 +155,20 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
 
-def lexical_table(collection_id: int) -> str:
-    """Name the FTS5 table of a collection; one for each, so that word weights are its own."""
-    return f"terms_{collection_id:d}"
+def lexical_table(space_id: int) -> str:
+    """Name the FTS5 table of a space; one for each, so that word weights are its own."""
+    return f"terms_{space_id:d}"
 
 
-def create_lexical_table(connection: sqlite3.Connection, collection_id: int) -> None:
+def create_lexical_table(connection: sqlite3.Connection, space_id: int) -> None:
     """Make an empty lexical index; contentless, since the text lies in `texts` already."""
     tokenize = TOKENIZE.replace('"', '""')
     connection.execute(
-        f"CREATE VIRTUAL TABLE {lexical_table(collection_id)} "
+        f"CREATE VIRTUAL TABLE {lexical_table(space_id)} "
         f"USING fts5(terms, content='', tokenize=\"{tokenize}\")"
     )
 
 
-def drop_lexical_table(connection: sqlite3.Connection, collection_id: int) -> None:
+def drop_lexical_table(connection: sqlite3.Connection, space_id: int) -> None:
     """Remove a lexical index with all its terms."""
-    connection.execute(f"DROP TABLE IF EXISTS {lexical_table(collection_id)}")
+    connection.execute(f"DROP TABLE IF EXISTS {lexical_table(space_id)}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ingest import rows_store as rows
 from ingest.lexical import match_expression
 from ingest.schema import lexical_table
+from ingest.spaces_store import spaces_of
 from ingest.store import Store
 from ingest.types import Hit
 
@@ -20,9 +22,18 @@ class Searches:
         self._store = store
 
     def lexical(
-        self, collection: str, query: str, k: int, document_ids: Sequence[str] | None
+        self,
+        collection: str,
+        query: str,
+        k: int,
+        document_ids: Sequence[str] | None,
+        *,
+        is_next_asked: bool = False,
     ) -> list[Hit]:
         """Find chunks by their words, best first; score is BM25, higher is better.
+
+        Args:
+            is_next_asked: look also for documents that only the next space holds.
 
         Raises:
             CollectionNotFoundError: there is none of that name.
@@ -31,22 +42,13 @@ class Searches:
         expression = match_expression(query)
         if not expression or k < 1:
             return []
-        table = lexical_table(number)
-        where = ""
-        if document_ids is not None:
-            # The plus keeps SQLite from running the match once for each of the rows.
-            where = (
-                " AND +rowid IN (SELECT id FROM chunks WHERE document_id IN"
-                " (SELECT value FROM json_each(?)))"
-            )
-        values = [expression, *([json.dumps(document_ids)] if document_ids is not None else []), k]
         with self._store.reading() as connection:
-            found = connection.execute(
-                f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?{where}"
-                " ORDER BY rank, rowid LIMIT ?",
-                values,
-            ).fetchall()
-            return _hits(connection, dict(found))
+            spaces = spaces_of(connection, number)
+            asked = _Asked(expression, k, document_ids)
+            scores = asked.of(connection, spaces["current"].id)
+            if is_next_asked and "next" in spaces:
+                scores |= asked.of(connection, spaces["next"].id, but_of=spaces["current"].id)
+            return _hits(connection, scores)[:k]
 
     def hits(self, collection: str, scores: Mapping[int, float]) -> tuple[list[Hit], list[int]]:
         """Turn chunk ids into hits, best first.
@@ -63,11 +65,61 @@ class Searches:
             hits = _hits(connection, {one: scores[one] for one in alive})
         return hits, [one for one in scores if one not in alive]
 
+    def counterparts(self, space_id: int, chunk_ids: Sequence[int]) -> dict[int, int]:
+        """Find for chunks of another space what holds most of the same text in this one."""
+        found: dict[int, int] = {}
+        with self._store.reading() as connection:
+            for batch in rows.batches(chunk_ids):
+                statement = (
+                    f"{_COUNTERPARTS} WHERE n.id IN ({rows.marks(batch)}) ORDER BY 3, c.start"
+                )
+                for chunk_id, counterpart, _ in connection.execute(statement, (space_id, *batch)):
+                    found.setdefault(chunk_id, counterpart)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is looked for by words."""
+
+    expression: str
+    k: int
+    document_ids: Sequence[str] | None
+
+    def of(
+        self, connection: sqlite3.Connection, space_id: int, *, but_of: int | None = None
+    ) -> dict[int, float]:
+        """Ask one space, except for documents that another one holds."""
+        table = lexical_table(space_id)
+        where, values = "", [self.expression]
+        if self.document_ids is not None:
+            # The plus keeps SQLite from running the match once for each of the rows.
+            where = (
+                " AND +rowid IN (SELECT id FROM chunks WHERE document_id IN"
+                " (SELECT value FROM json_each(?)))"
+            )
+            values.append(json.dumps(self.document_ids))
+        if but_of is not None:
+            where += (
+                f" AND +rowid IN (SELECT id FROM chunks WHERE collection_id = {space_id:d}"
+                " AND document_id NOT IN"
+                f" (SELECT document_id FROM chunks WHERE collection_id = {but_of:d}))"
+            )
+        found = connection.execute(
+            f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?{where}"
+            " ORDER BY rank, rowid LIMIT ?",
+            (*values, self.k),
+        ).fetchall()
+        return dict(found)
+
 
 def _alive(connection: sqlite3.Connection, number: int, ids: Sequence[int]) -> set[int]:
     alive: set[int] = set()
     for batch in rows.batches(ids):
-        statement = f"SELECT id FROM chunks WHERE collection_id=? AND id IN ({rows.marks(batch)})"
+        statement = (
+            "SELECT id FROM chunks WHERE collection_id IN (SELECT id FROM spaces WHERE"
+            f" collection_id = ?) AND id IN ({rows.marks(batch)})"
+        )
         alive.update(row[0] for row in connection.execute(statement, (number, *batch)))
     return alive
 
@@ -108,10 +160,15 @@ _HITS = """
     SELECT k.id, k.document_id,
         (SELECT path FROM places WHERE document_id = d.id ORDER BY root, path LIMIT 1),
         d.title, k.page, k.headings, k.start, k."end", k.parent_start, k.parent_end,
-        (SELECT id FROM chunks WHERE document_id = d.id AND start < k.start
-            ORDER BY start DESC LIMIT 1),
-        (SELECT id FROM chunks WHERE document_id = d.id AND start > k.start
-            ORDER BY start LIMIT 1),
+        (SELECT id FROM chunks WHERE document_id = d.id AND collection_id = k.collection_id
+            AND start < k.start ORDER BY start DESC LIMIT 1),
+        (SELECT id FROM chunks WHERE document_id = d.id AND collection_id = k.collection_id
+            AND start > k.start ORDER BY start LIMIT 1),
         k.language
     FROM chunks k JOIN documents d ON d.id = k.document_id
+"""
+_COUNTERPARTS = """
+    SELECT n.id, c.id, max(c.start, n.start) - min(c."end", n."end") AS overlap_below_zero
+    FROM chunks n JOIN chunks c ON c.document_id = n.document_id AND c.collection_id = ?
+        AND c.start < n."end" AND c."end" > n.start
 """

@@ -6,20 +6,27 @@ have connections of their own and never wait for the writer (WAL).
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.errors import CollectionNotFoundError, IngestError, StorageFullError
-from ingest.lexical import LEXICAL_VERSION
-from ingest.schema import create_lexical_table, drop_lexical_table, migrate
+from ingest.schema import migrate
+from ingest.spaces_store import drop_space, insert_space, space_ids
 from ingest.types import Collection, Embedder
 
 _BUSY_S = 30.0
 _MAX_IDLE_READERS = 8
+# Of a new file: five vectors of 768 dimensions fit into a page of 8 KB, only two into one of 4 KB.
+_PAGE_BYTES = 8192
+_STEPS_PER_LOOK = 1_000  # of SQLite's machine, between two looks at whether a rewrite should end
+
+
+MODEL_CHOICE = "model choice"  # in `meta`: of all collections; of one with its name behind
 
 
 class Store:
@@ -37,6 +44,8 @@ class Store:
         self._idle: list[sqlite3.Connection] = []
         self._idle_lock = threading.Lock()
         self._is_closed = False
+        self._n_waiting = 0  # writers whose turn has not come
+        self.n_writes = 0  # transactions since the file was opened
         self._writer = self._connect()
         try:
             with _translated():
@@ -51,6 +60,7 @@ class Store:
         )
         try:
             for pragma in (
+                f"page_size={_PAGE_BYTES:d}",  # means nothing to a file that has pages already
                 "journal_mode=WAL",
                 "synchronous=FULL",
                 "foreign_keys=ON",
@@ -70,14 +80,39 @@ class Store:
         Raises:
             StorageFullError: the disk is full; nothing was written.
         """
-        with self._lock, _translated():
+        with self._turn(), _translated():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
+                self.n_writes += 1
             finally:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
+
+    @contextmanager
+    def writing_apart(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection of its own for one transaction; rolled back inside, it did nothing."""
+        connection = self._connect()
+        try:
+            with self._turn(), _translated():
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+                    self.n_writes += 1
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Be the only writer; a rewrite of the file gives way to whoever waits for that."""
+        with self._idle_lock:
+            self._n_waiting += 1
+        with self._lock:
+            with self._idle_lock:
+                self._n_waiting -= 1
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -108,10 +143,61 @@ class Store:
         with self._lock:
             self._writer.close()
 
-    def truncate_log(self) -> None:
-        """Move the write-ahead log into the file, so that nothing deleted lingers in it."""
-        with self._lock, _translated():
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def truncate_log(self) -> bool:
+        """Move the write-ahead log into the file, so that nothing deleted lingers in it.
+
+        Returns:
+            False if a reader stood in the way: try again later.
+        """
+        with self._turn(), _translated():
+            (is_busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+
+    def free_pages(self) -> tuple[int, int, int]:
+        """Count the pages that hold nothing any more, all pages, and the bytes of one."""
+        with self.reading() as connection:
+            free, every, size = (
+                int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("freelist_count", "page_count", "page_size")
+            )
+        return free, every, size
+
+    def rewrite(self, should_stop: Callable[[], bool]) -> bool:
+        """Write the whole file anew without its free pages; readers go on, writers end it.
+
+        Returns:
+            False if it was ended; then the file is as it was.
+
+        Raises:
+            StorageFullError: the disk has no room for a second copy; the file is as it was.
+        """
+        self._require_room()
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA temp_store=FILE")  # memory would have to hold all of it
+            connection.set_progress_handler(
+                lambda: self._n_waiting > 0 or should_stop(), _STEPS_PER_LOOK
+            )
+            with self._lock, _translated():
+                connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def _require_room(self) -> None:
+        """Make sure that a rewrite fits: once into a file of its own, once into the log."""
+        n_free, n_pages, page_bytes = self.free_pages()
+        wanted = 2 * (n_pages - n_free) * page_bytes
+        free = shutil.disk_usage(self._path.parent).free
+        if free < wanted:
+            raise StorageFullError(
+                f"shrinking {self._path.name} takes {wanted / 1e6:,.0f} MB for a moment, but the "
+                f"disk has {free / 1e6:,.0f} MB free: free some space"
+            )
 
     # Collections
 
@@ -147,48 +233,40 @@ class Store:
             raise CollectionNotFoundError(name, tuple(one.name for one in self.collections()))
         return int(row[0])
 
-    def collection_ids(self) -> dict[int, Collection]:
-        """Map numbers to collections."""
-        return {self.collection_id(one.name): one for one in self.collections()}
+    def space_ids(self) -> list[int]:
+        """Number the spaces of all collections: each has an index and lexical terms."""
+        with self.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT id FROM spaces ORDER BY id")]
 
     def create_collection(self, name: str, embedder: Embedder) -> bool:
         """Add a collection bound to a model; tell whether it is new."""
         with self.writing() as connection:
             cursor = connection.execute(
-                "INSERT INTO collections (name, model, model_digest, n_dimensions, document_prefix,"
-                " query_prefix, lexical_version, created_at) VALUES (?,?,?,?,?,?,?,?)"
+                "INSERT INTO collections (name, created_at) VALUES (?,?)"
                 " ON CONFLICT(name) DO NOTHING",
-                (name, *binding(embedder), LEXICAL_VERSION, now()),
+                (name, now()),
             )
             if cursor.rowcount > 0 and cursor.lastrowid is not None:
-                create_lexical_table(connection, cursor.lastrowid)
+                insert_space(connection, cursor.lastrowid, embedder, "current")
             return cursor.rowcount > 0
 
-    def bind(self, name: str, embedder: Embedder) -> None:
-        """Bind an empty collection to another model."""
-        with self.writing() as connection:
-            connection.execute(
-                "UPDATE collections SET model=?, model_digest=?, n_dimensions=?, document_prefix=?,"
-                " query_prefix=? WHERE name=?",
-                (*binding(embedder), name),
-            )
-
-    def delete_collection(self, name: str) -> int:
-        """Remove a collection with its documents, vectors and terms; return its number."""
+    def delete_collection(self, name: str) -> list[int]:
+        """Remove a collection with its documents, vectors and terms; return its spaces."""
         number = self.collection_id(name)
         with self.writing() as connection:
-            keys = connection.execute(
-                "SELECT DISTINCT vector_key FROM chunks WHERE collection_id = ?", (number,)
-            ).fetchall()
+            spaces = space_ids(connection, number)
+            for space_id in spaces:
+                drop_space(connection, space_id)
             connection.execute("DELETE FROM collections WHERE id = ?", (number,))
-            connection.executemany(
-                "DELETE FROM vectors WHERE key = ?"
-                " AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_key = key)",
-                keys,
-            )
-            drop_lexical_table(connection, number)
+            # Another collection of this name shall not have the model that was chosen for this one.
+            connection.execute("DELETE FROM meta WHERE key = ?", (f"{MODEL_CHOICE} {name}",))
         self.truncate_log()
-        return number
+        return spaces
+
+    def drop_meta(self, keys: Iterable[str]) -> None:
+        """Forget some remembered values."""
+        with self.writing() as connection:
+            connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in keys])
 
     def meta(self, key: str) -> str | None:
         """Read one remembered value."""
@@ -207,22 +285,11 @@ class Store:
 
 
 _COLLECTIONS = """
-    SELECT name, model, model_digest, n_dimensions, document_prefix, query_prefix,
+    SELECT name, s.model, s.model_digest, s.n_dimensions, s.document_prefix, s.query_prefix,
         (SELECT count(*) FROM documents WHERE collection_id = collections.id),
-        (SELECT count(*) FROM chunks WHERE collection_id = collections.id)
-    FROM collections
+        (SELECT count(*) FROM chunks WHERE collection_id = s.id)
+    FROM collections JOIN spaces s ON s.collection_id = collections.id AND s.state = 'current'
 """
-
-
-def binding(embedder: Embedder) -> tuple[str, str, int, str, str]:
-    """Tell what a collection's vectors depend on, in the order of the columns."""
-    return (
-        embedder.model,
-        embedder.digest,
-        embedder.n_dimensions,
-        embedder.document_prefix,
-        embedder.query_prefix,
-    )
 
 
 def now() -> str:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]  # (n_texts, n_dimensions), rows of length 1
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 JobState = Literal["queued", "running", "done", "failed"]
+SpaceState = Literal["current", "next", "previous"]
+MigrationState = Literal["running", "waiting", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,41 @@ class Embedder:
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """The chunks, terms and vectors of a collection under one embedding model.
+
+    Invariant: a collection has one current space, at most one next and at most one previous one.
+    """
+
+    id: int  # names the vector index and the lexical table; never used twice
+    collection_id: int
+    model: str
+    model_digest: str
+    n_dimensions: int
+    document_prefix: str
+    query_prefix: str
+    lexical_version: int
+    state: SpaceState
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """How far a collection is on its way from one embedding model to another."""
+
+    collection: str
+    from_model: str
+    to_model: str
+    state: MigrationState
+    n_done: int  # documents
+    n_documents: int
+    message: str = ""  # what is happening now, or why it failed
+    can_revert: bool = False  # to `from_model`
+    eta_s: float | None = None  # none if not known
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
-    """A named set of documents, bound to one embedding model."""
+    """A named set of documents; the model is that of its current space."""
 
     name: str
     model: str

@@ -69,6 +69,7 @@ class Watcher:
         self._pace = pace
         self._look = look
         self._follow = follow
+        self._looked_s = 0.0  # how long the last look took
         self._last: Look | None = None
         self._is_followed = False
         self._stop = threading.Event()
@@ -144,9 +145,8 @@ class Watcher:
                 self.reason = f"polling, as the system's watch failed: {error}"
                 self.is_polling = True
         while not self._stop.is_set():
-            before = monotonic()
             yield False
-            self._stop.wait(max(pace.look_s, _POLL_SHARE * (monotonic() - before)))
+            self._stop.wait(max(pace.look_s, _POLL_SHARE * self._looked_s))
 
     def _events_of_system(self, pace: Pace) -> Iterator[bool]:
         from watchfiles import watch
@@ -166,7 +166,7 @@ class Watcher:
 
     def _settle(self, pace: Pace) -> None:
         """Wait until two looks at the folder see the same, then have it followed."""
-        now = self._look(self.folder)
+        now = self._timed_look()
         if now != self._last:
             now = self._rested(now, pace)
             self._is_followed = False
@@ -177,10 +177,16 @@ class Watcher:
         if not self._is_followed:
             self._is_followed = self._follow(now)
 
+    def _timed_look(self) -> Look:
+        began = monotonic()
+        found = self._look(self.folder)
+        self._looked_s = monotonic() - began
+        return found
+
     def _rested(self, before: Look, pace: Pace) -> Look:
         deadline = monotonic() + pace.unstable_s
         while not self._stop.wait(pace.stable_s):
-            now = self._look(self.folder)
+            now = self._timed_look()
             if now == before or monotonic() >= deadline:
                 return now
             before = now

@@ -13,16 +13,22 @@ from ui.errors import RefusedError, ServerGoneError
 from ui.shapes import (
     Collection,
     Document,
+    Index,
     Job,
     Json,
+    Migration,
     Status,
     Text,
+    Watched,
     collection_from,
     document_from,
+    index_from,
     job_from,
+    migration_from,
     objects,
     status_from,
     text_from,
+    watched_from,
 )
 from ui.stream import Event, events_of
 
@@ -102,9 +108,64 @@ class Client:
             )
             return str(_read(response).get("job_id", ""))
 
-    def job(self, job_id: str) -> Job:
-        """Ask how far a job is."""
-        return job_from(self._json("GET", f"/kb/jobs/{job_id}"))
+    def jobs(self, limit: int = 50) -> list[Job]:
+        """List the latest jobs, newest first."""
+        answer = self._json("GET", "/kb/jobs", params={"limit": limit})
+        return [job_from(one) for one in objects(answer, "jobs")]
+
+    def retry(self, job_id: str) -> Job:
+        """Ask for what failed of a job to be done once more."""
+        return job_from(self._json("POST", f"/kb/jobs/{job_id}/retry"))
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask for the rest of a job to be left undone."""
+        return job_from(self._json("POST", f"/kb/jobs/{job_id}/cancel"))
+
+    def watched(self) -> list[Watched]:
+        """List the folders that are kept indexed."""
+        return [watched_from(one) for one in objects(self._json("GET", "/kb/watched"), "watched")]
+
+    def watch(self, folder: str, collection: str) -> None:
+        """Keep a folder of the server's machine indexed."""
+        self._json("POST", "/kb/watched", body={"folder": folder, "collection": collection})
+
+    def confirm(self, folder: str, collection: str) -> None:
+        """Say that what is gone from a folder is meant to be gone."""
+        body = {"folder": folder, "collection": collection}
+        self._json("POST", "/kb/watched/confirm", body=body)
+
+    def unwatch(self, folder: str, collection: str, *, is_forgotten: bool) -> None:
+        """End a watch.
+
+        Args:
+            is_forgotten: its documents are taken out too.
+        """
+        asked = {"folder": folder, "collection": collection, "forget": str(is_forgotten).lower()}
+        self._json("DELETE", "/kb/watched", params=asked)
+
+    def migrations(self) -> list[Migration]:
+        """List the changes of embedding model; none if the server knows of no such thing."""
+        with _missing_is_nothing():
+            return [migration_from(one) for one in self._list("/kb/migrations", "migrations")]
+        return []
+
+    def revert(self, collection: str) -> None:
+        """Go back to the embedding model that a collection had before."""
+        self._json("POST", "/kb/migrations/revert", body={"collection": collection})
+
+    def index(self) -> Index | None:
+        """Ask how the search index stands; None if the server does not say."""
+        with _missing_is_nothing():
+            return index_from(self._json("GET", "/kb/index"))
+        return None
+
+    def rebuild(self) -> None:
+        """Ask for the search index to be made anew."""
+        self._json("POST", "/kb/index/rebuild")
+
+    def compact(self) -> None:
+        """Ask for what was deleted to be wiped from the disk now."""
+        self._json("POST", "/kb/index/compact")
 
     @contextmanager
     def ask(
@@ -126,10 +187,24 @@ class Client:
                 yield events
 
     def _json(
-        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Json | None = None,
     ) -> Json:
         with self._named_errors():
-            return _read(self._http.request(method, path, params=params))
+            return _read(self._http.request(method, path, params=params, json=body))
+
+    def _list(self, path: str, key: str) -> list[Json]:
+        """Fetch a list, bare or under a key."""
+        with self._named_errors():
+            response = self._http.get(path)
+        if response.is_error:
+            raise _refusal(response)
+        found = _any(response)
+        return objects(found if isinstance(found, dict) else {key: found}, key)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -154,8 +229,22 @@ def _refusal(response: httpx.Response) -> RefusedError:
 
 
 def _parsed(response: httpx.Response) -> Json | None:
+    found = _any(response)
+    return found if isinstance(found, dict) else None
+
+
+def _any(response: httpx.Response) -> object:
     try:
-        found = response.json()
+        return response.json()
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+
+
+@contextmanager
+def _missing_is_nothing() -> Iterator[None]:
+    """Let a route that the server does not have be nothing."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.status not in (404, 405):
+            raise

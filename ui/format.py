@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 
 from ui.errors import RefusedError, ServerGoneError, UiError
+from ui.shapes import Job, Passage
 from ui.words import Words
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^\"'@/])")
@@ -15,6 +16,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^\"'@/])")
 # invisible character between the colon or dot and what follows keeps them apart.
 _SHORTCODE = re.compile(r"(:)(?=[\w/+-])|(www)(?=\.)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
+_MINUTE_S, _HOUR_MIN = 60, 60
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -73,9 +75,38 @@ def seconds_text(timings: Mapping[str, object]) -> str:
     return f"{seconds:.1f}" if seconds else ""
 
 
-def place_text(path: str, page: int | None, heading: str, words: Words) -> str:
-    """Say where a passage stands: file, page, heading."""
-    parts = [file_name(path), words("page", page=page) if page is not None else "", heading]
+def place_text(passage: Passage, words: Words, *, has_path: bool = True) -> str:
+    """Say where a passage stands: file, page with what is printed on it, heading."""
+    parts = [file_name(passage.path) if has_path else "", _page_text(passage, words)]
+    return " · ".join(part for part in [*parts, passage.heading] if part)
+
+
+def _page_text(passage: Passage, words: Words) -> str:
+    if passage.page is None:
+        return ""
+    if passage.page_label:
+        return words("page_printed", page=passage.page, label=clip(passage.page_label, 20))
+    return words("page", page=passage.page)
+
+
+def duration_text(seconds: float, words: Words) -> str:
+    """Write a length of time roughly: 40 s, 3 min, 2 h 5 min."""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE_S:
+        return words("took", seconds=whole)
+    minutes = round(whole / _MINUTE_S)
+    if minutes < _HOUR_MIN:
+        return words("minutes", minutes=minutes)
+    return words("hours", hours=minutes // _HOUR_MIN, minutes=minutes % _HOUR_MIN)
+
+
+def pace_text(job: Job, words: Words) -> str:
+    """Write how fast a job goes and when it will have ended, as far as that is known."""
+    parts = [
+        words("passages_per_s", n=f"{job.passages_per_s:,.1f}") if job.passages_per_s else "",
+        words("bytes_per_s", size=size_text(round(job.bytes_per_s))) if job.bytes_per_s else "",
+        words("left", time=duration_text(job.eta_s, words)) if job.eta_s is not None else "",
+    ]
     return " · ".join(part for part in parts if part)
 
 

@@ -135,7 +135,7 @@ def answer_html(reply: Reply, words: Words) -> str:
     """Show an answer sentence by sentence, with citation marks and states of support."""
     if not reply.sentences:
         return plain_answer_html(reply.answer)
-    places = {p.n: place_text(p.path, p.page, p.heading, words) for p in reply.passages}
+    places = {p.n: place_text(p, words) for p in reply.passages}
     parts, n_shown = [], 0
     for gap, sentence in zip(gaps(reply), reply.sentences, strict=True):
         n_shown += len(sentence.text)

@@ -72,6 +72,7 @@ class Passage:
     end: int = 0
     text: str = ""
     score: float = 0.0
+    page_label: str = ""  # as printed on the page; empty if it is the page's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Citation:
     start: int = 0
     end: int = 0
     text: str = ""
+    page_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,65 @@ class Job:
     n_done: int = 0
     n_stored: int = 0
     n_skipped: int = 0
-    message: str = ""
+    message: str = ""  # the file at hand, or how it ended
     errors: tuple[FileError, ...] = ()
+    created_at: str = ""  # ISO 8601
+    passages_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+    eta_s: float | None = None
 
     @property
     def is_finished(self) -> bool:
         """Whether nothing more will happen."""
         return self.state in ("done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A folder that is kept indexed."""
+
+    folder: str
+    collection: str = ""
+    state: str = ""  # starting, watching, needs confirmation, missing, unreadable, stopped
+    is_polling: bool = False
+    n_held: int = 0  # files that are gone, but searchable until somebody confirms
+    reason: str = ""  # what somebody should know about it
+    synced_at: str = ""  # ISO 8601; empty if the server does not say
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether somebody must say that its deletions are meant."""
+        return self.state == "needs confirmation" or self.n_held > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A collection on its way to another embedding model."""
+
+    collection: str
+    from_model: str = ""
+    to_model: str = ""
+    state: str = ""  # running, waiting, done, failed
+    n_done: int = 0
+    n_documents: int = 0
+    message: str = ""
+    can_revert: bool = False
+    eta_s: float | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it will go on."""
+        return self.state in ("running", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """How the removal of deleted bytes stands."""
+
+    is_done: bool = True  # what was deleted is gone from the disk too
+    failed: str = ""  # why the last tidying failed
+    n_texts: int = 0  # how often texts were tidied since the server started
+    n_index: int = 0  # how often the index was made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +252,22 @@ def job_from(data: Json) -> Job:
     """Read a job."""
     errors = tuple(_build(FileError, one) for one in objects(data, "errors"))
     return _build(Job, data, errors=errors)
+
+
+def watched_from(data: Json) -> Watched:
+    """Read a watched folder."""
+    return _build(Watched, data)
+
+
+def migration_from(data: Json) -> Migration:
+    """Read a migration."""
+    return _build(Migration, data)
+
+
+def index_from(data: Json) -> Index:
+    """Read the state of the index."""
+    failed = data.get("failed")
+    return _build(Index, data, failed=failed if isinstance(failed, str) else "?" if failed else "")
 
 
 def status_from(data: Json) -> Status:

@@ -37,10 +37,12 @@ class Session:
     """Everything that is remembered between two runs of the script."""
 
     language: Language
+    is_here: bool = False  # the browser runs on the server's own machine
     turns: list[Turn] = field(default_factory=list)
     collection: str = "default"
     job_ids: list[str] = field(default_factory=list)  # uploads that are still followed
     finished: list[Job] = field(default_factory=list)  # uploads whose outcome is shown
+    active: tuple[str, ...] = ()  # jobs that ran when the page was drawn last
     n_uploads: int = 0  # names the file field, so that it is empty after each upload
 
     def ask(self, question: str) -> None:
@@ -57,7 +59,9 @@ class Session:
 def session() -> Session:
     """Return this browser session's state; the browser's language to begin with."""
     if "quire" not in st.session_state:
-        st.session_state["quire"] = Session(language_for(st.context.locale))
+        # Streamlit names no address for a browser that comes over the loopback.
+        is_here = st.context.ip_address is None
+        st.session_state["quire"] = Session(language_for(st.context.locale), is_here)
     found: Session = st.session_state["quire"]
     return found
 

@@ -78,7 +78,7 @@ def source_button(
     passage: Passage, citations: Sequence[Citation], words: Words, *, key: str
 ) -> None:
     """Show one source as a row that opens it."""
-    place = place_text(passage.path, passage.page, passage.heading, words)
+    place = place_text(passage, words)
     label = f"**\\[{passage.n}\\]** {plain_markdown(place, 160)}"
     if st.button(label, key=key, type="tertiary", icon=":material/description:"):
         open_source(passage, citations, words)
@@ -90,7 +90,7 @@ def open_source(passage: Passage, citations: Sequence[Citation], words: Words) -
     @st.dialog(words("source_title", n=passage.n), width="medium")
     def dialog() -> None:
         title = passage.title or file_name(passage.path)
-        place = place_text("", passage.page, passage.heading, words)
+        place = place_text(passage, words, has_path=False)
         st.html(
             f"<strong>{plain_html(title, 200)}</strong>"
             f'<div class="q-muted">{plain_html(place, 200)}</div>'

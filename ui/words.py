@@ -123,10 +123,13 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "other_sources": ("Also looked at, not cited ({n})", "已查阅但未引用（{n}）"),
     "nearest_sources": ("The nearest passages ({n})", "最接近的段落（{n}）"),
     "page": ("page {page}", "第 {page} 页"),
+    "page_printed": ("page {page} (printed {label})", "第 {page} 页（页码 {label}）"),
     "answered_by": ("Answered by {model}", "回答模型：{model}"),
     "searched_by": ("found with {model}", "检索模型：{model}"),
     "reranked_by": ("ranked by {model}", "排序模型：{model}"),
     "took": ("{seconds} s", "{seconds} 秒"),
+    "minutes": ("{minutes} min", "{minutes} 分钟"),
+    "hours": ("{hours} h {minutes} min", "{hours} 小时 {minutes} 分钟"),
     "stop": ("Stop", "停止"),
     "stopped": ("Stopped before the end.", "回答已中止。"),
     "ask_again": ("Ask again", "重新提问"),
@@ -152,17 +155,28 @@ TABLE: Mapping[str, tuple[str, str]] = {
     ),
     "add_button": ("Add {n} file(s)", "添加 {n} 个文件"),
     "sending": ("Sending …", "正在上传……"),
-    "job_queued": ("Waiting for its turn …", "排队等待中……"),
-    "job_running": ("Reading {done} of {files} …", "正在读取 {done}/{files}……"),
+    "job_queued": ("Waiting for its turn: {collection}", "排队等待中：{collection}"),
+    "job_running": (
+        "Reading {done} of {files} into {collection}",
+        "正在读取 {done}/{files}，存入 {collection}",
+    ),
     "job_done": (
         "{stored} added, {skipped} already there",
         "已添加 {stored} 个，{skipped} 个已存在",
     ),
     "job_errors": ("{n} file(s) could not be added:", "{n} 个文件未能添加："),
     "job_failed": ("Nothing was added.", "没有添加任何文件。"),
-    "jobs_elsewhere": (
-        "Quire is reading other files at the moment ({n} job(s)); they appear here when done.",
-        "Quire 正在读取其他文件（{n} 个任务），完成后会显示在这里。",
+    "jobs_more": ("… and {n} more waiting", "……另有 {n} 个任务等待中"),
+    "jobs_news": ("The documents have changed.", "文档已有更新。"),
+    "reload": ("Show", "显示"),
+    "cancelled": (
+        "Cancelled. What was read so far stays.",
+        "已取消。此前已读取的内容会保留。",
+    ),
+    "jobs_before": ("What was read before", "以往的读取记录"),
+    "jobs_before_failed": (
+        "What was read before (with errors: {n})",
+        "以往的读取记录（{n} 次有错误）",
     ),
     "dismiss": ("Dismiss", "知道了"),
     "search_documents": ("Search by name", "按名称搜索"),
@@ -189,4 +203,148 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "preview_empty": ("No text was found in this document.", "此文档中未找到文本。"),
     "chunk_title": ("Passage {n}", "段落 {n}"),
     "showing": ("{first}–{last} of {total}", "第 {first}–{last} 个，共 {total} 个"),
+    "more_warnings": ("… and {n} more: see the preview", "……另有 {n} 条，见预览"),
+    "tab_documents": ("Documents", "文档"),
+    "tab_folders": ("Watched folders", "监视的文件夹"),
+    "tab_upkeep": ("Search index", "检索索引"),
+    # Pace
+    "passages_per_s": ("{n} passages/s", "{n} 段落/秒"),
+    "bytes_per_s": ("{size}/s", "{size}/秒"),
+    "left": ("about {time} left", "约剩 {time}"),
+    # Watched folders
+    "no_folders": (
+        "No folder is watched yet. Name one below: Quire reads what is in it now and follows "
+        "every change.",
+        "还没有监视任何文件夹。在下方填写一个：Quire 会读取其中现有的文件，并跟随之后的每次变化。",
+    ),
+    "folder_starting": ("Starting", "正在启动"),
+    "folder_watching": ("Watching", "监视中"),
+    "folder_polling": ("Polling", "定时查看"),
+    "folder_needs_confirmation": ("Needs your word", "需要确认"),
+    "folder_missing": ("Not there", "不存在"),
+    "folder_unreadable": ("Not readable", "无法读取"),
+    "folder_stopped": ("Stopped", "已停止"),
+    "folder_missing_explained": (
+        "The folder is not there. Its documents stay as they are; mount it again, or stop watching "
+        "it.",
+        "文件夹不存在。其文档保持原样；请重新挂载，或停止监视。",
+    ),
+    "folder_unreadable_explained": (
+        "Quire may not look into the folder. Its documents stay as they are; give it the right to "
+        "read.",
+        "Quire 无权查看该文件夹。其文档保持原样；请授予读取权限。",
+    ),
+    "folder_stopped_explained": (
+        "It is not followed at the moment; it will be again when Quire starts next.",
+        "目前未在跟随；Quire 下次启动时会继续。",
+    ),
+    "polling_explained": (
+        "This file system does not report changes, so Quire looks through the folder regularly.",
+        "此文件系统不会报告变化，因此 Quire 定时查看整个文件夹。",
+    ),
+    "into_collection": ("into collection {collection}", "存入文档集 {collection}"),
+    "synced": ("last read {when}", "最近同步 {when}"),
+    "folder_asks": (
+        "Files gone from {folder}: {n}. See “Watched folders”: are they meant to be gone?",
+        "{folder} 中有 {n} 个文件不见了。请在“监视的文件夹”中确认是否有意删除。",
+    ),
+    "held_explained": (
+        "Files gone from this folder: {n}. That is much at once, so they stay searchable until you "
+        "confirm. If the folder is only incomplete at the moment, do nothing.",
+        "此文件夹中有 {n} 个文件不见了。一次消失较多，因此在您确认之前仍可检索。"
+        "如果文件夹只是暂时不完整，则无需操作。",
+    ),
+    "confirm": ("They are meant to be gone …", "确为有意删除……"),
+    "confirm_title": ("Take out what is gone?", "移除已消失的文件？"),
+    "confirm_explained": (
+        "Documents whose files are gone: {n}. Their texts and search entries are removed from "
+        "Quire.",
+        "有 {n} 个文档的文件已不见。其文本和检索记录将从 Quire 中移除。",
+    ),
+    "confirm_yes": ("Take them out", "移除"),
+    "confirmed": ("They are being taken out.", "正在移除。"),
+    "unwatch": ("Stop watching", "停止监视"),
+    "unwatch_title": ("Stop watching this folder?", "停止监视此文件夹？"),
+    "unwatch_explained": (
+        "Changes in it are no longer followed. Its files are not touched.",
+        "将不再跟随其中的变化。文件夹中的文件不受影响。",
+    ),
+    "unwatch_forget": ("Take its documents out of Quire too", "同时从 Quire 中移除其文档"),
+    "unwatched": ("The folder is no longer watched.", "已停止监视该文件夹。"),
+    "folders_local_only": (
+        "Folders can be added only from the machine on which Quire runs.",
+        "只能在运行 Quire 的机器上添加文件夹。",
+    ),
+    "folder_label": (
+        "Folder on the machine on which Quire runs, with its whole path",
+        "运行 Quire 的机器上的文件夹（完整路径）",
+    ),
+    "folder_placeholder": ("/home/me/papers", "例如 /home/me/papers"),
+    "folder_needed": (
+        "Name a folder first, with its whole path.",
+        "请先填写文件夹的完整路径。",
+    ),
+    "watch": ("Watch this folder", "监视此文件夹"),
+    "watched": ("The folder is being read.", "正在读取该文件夹。"),
+    # Search index
+    "index_title": ("Search index", "检索索引"),
+    "index_unknown": (
+        "This server does not tell how its index stands; `quire status` may say more.",
+        "此服务器未提供索引状态；`quire status` 可能有更多信息。",
+    ),
+    "index_done": (
+        "In order: nothing that was deleted is left on the disk.",
+        "状态良好：已删除的内容未在磁盘上残留。",
+    ),
+    "index_tidying": (
+        "Deleted text is being wiped from the disk. It is gone from answers already.",
+        "正在从磁盘上清除已删除的文本。回答中早已不再出现。",
+    ),
+    "index_failed": (
+        "The last tidying failed; it is tried again by itself.",
+        "上次清理未成功，系统会自动重试。",
+    ),
+    "index_counts": (
+        "since Quire started: tidied {texts}×, index rebuilt {index}×",
+        "自 Quire 启动以来：清理 {texts} 次，重建索引 {index} 次",
+    ),
+    "compact": ("Tidy now", "立即清理"),
+    "compact_explained": (
+        "Wipes deleted text from the disk now; otherwise that happens by itself.",
+        "立即从磁盘清除已删除的文本；否则会自动进行。",
+    ),
+    "compact_begun": ("Tidying has begun.", "已开始清理。"),
+    "rebuild": ("Rebuild", "重建"),
+    "rebuild_explained": (
+        "Makes the index anew from the stored texts and vectors. Search goes on meanwhile.",
+        "根据已保存的文本和向量重新建立索引，期间检索照常。",
+    ),
+    "rebuild_begun": ("The index is being rebuilt.", "正在重建索引。"),
+    "migrations_title": ("Embedding model", "嵌入模型"),
+    "no_migrations": (
+        "No change of model is under way. To change it: `quire migrate --to MODEL`",
+        "当前没有更换模型。如需更换：`quire migrate --to MODEL`",
+    ),
+    "migration_running": ("{done} of {n} documents", "{done}/{n} 个文档"),
+    "migration_waiting": (
+        "{done} of {n} documents · waiting until nothing else is to do",
+        "{done}/{n} 个文档 · 等待空闲",
+    ),
+    "migration_answers": (
+        "Questions are answered all the while; the switch happens by itself at the end.",
+        "期间可照常提问；完成后会自动切换。",
+    ),
+    "migration_done": ("The new model is in use.", "已使用新模型。"),
+    "migration_failed": (
+        "The change did not work; the old model goes on answering.",
+        "更换未成功；仍由旧模型回答。",
+    ),
+    "revert": ("Go back", "还原"),
+    "revert_title": ("Go back to the model before?", "还原到之前的模型？"),
+    "revert_explained": (
+        "The collection {collection} is searched with {model} again. Nothing is embedded anew for "
+        "what was there before.",
+        "文档集 {collection} 将重新使用 {model} 检索。此前已有的内容无需重新计算。",
+    ),
+    "reverted": ("The model before is in use again.", "已还原到之前的模型。"),
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -28,7 +29,8 @@ from ingest.errors import (
     IngestError,
     JobNotFoundError,
     LibraryLockedError,
-    ModelMismatchError,
+    ModelMissingError,
+    NothingToRevertError,
     QueueFullError,
     StorageFullError,
     TooLargeError,
@@ -38,9 +40,12 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 
+_ENGINE_PATHS = ("/api/", "/v1/")
+
 # The first class that fits decides; the rest of ours is 500.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
-    (ModelMismatchError, 409),
+    (ModelMissingError, 409),
+    (NothingToRevertError, 409),
     (CollectionNotFoundError, 404),
     (DocumentNotFoundError, 404),
     (JobNotFoundError, 404),
@@ -72,7 +77,7 @@ def kb_status_of(error: Exception) -> int:
 
 
 def install_errors(app: FastAPI) -> None:
-    """Let `app` answer errors of the engine as Ollama does, ours with `{"error": text}`."""
+    """Let `app` answer errors of the engine as Ollama does, all others with `{"error": text}`."""
     install_engine_errors(app)
     for kind in (IngestError, QueryError, ModelUnavailableError):
         app.add_exception_handler(kind, _refuse)
@@ -101,21 +106,26 @@ def _field(problem: dict[str, object]) -> str:
 
 
 def _ours_or(other: Handler) -> Handler:
-    """Answer for /kb ourselves; leave every other path to `other`."""
+    """Answer ourselves but for the engine's paths, whose clients know Ollama's words."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        if request.url.path.startswith("/kb"):
-            if isinstance(error, HTTPException):
-                return _answer(
-                    f"{error.detail}: {request.method} {request.url.path}", error.status_code
-                )
-            logger.error("request_failed path=%s", request.url.path, exc_info=error)
-            return _answer(f"internal error: {type(error).__name__}: {text_of(error)}", 500)
-        answered = other(request, error)
-        return answered if isinstance(answered, Response) else await answered
+        if request.url.path.startswith(_ENGINE_PATHS):
+            answered = other(request, error)
+            return answered if isinstance(answered, Response) else await answered
+        if isinstance(error, HTTPException):
+            return _answer(_told(request, error), error.status_code, error.headers)
+        logger.error("request_failed path=%s", request.url.path, exc_info=error)
+        return _answer(f"internal error: {type(error).__name__}: {text_of(error)}", 500)
 
     return handle
 
 
-def _answer(text: str, status: int) -> Response:
-    return JSONResponse({"error": text}, status)
+def _told(request: Request, error: HTTPException) -> str:
+    """Name the route where nobody found better words than the status has."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return error.detail
+    return f"{error.detail}: {request.method} {request.url.path}; /docs lists what there is"
+
+
+def _answer(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, headers)

@@ -11,9 +11,11 @@ from fastapi import APIRouter, Response
 from app.api.wire import (
     ChatModelOut,
     CollectionOut,
+    CompactionOut,
     EmbeddingModelOut,
     HealthOut,
     JobCountsOut,
+    MigrationOut,
     ModelsOut,
     ReadyOut,
     RerankerOut,
@@ -83,13 +85,16 @@ def status_of(parts: Parts) -> StatusOut:
     base.models = _models(parts)
     base.jobs = JobCountsOut(queued=states.get("queued", 0), running=states.get("running", 0))
     base.watched = [WatchedOut.of(one) for one in parts.kb.watched()]
+    base.compaction = CompactionOut.model_validate(parts.kb.compactor.status())
+    base.migrations = [MigrationOut.of(one) for one in parts.kb.migrations()]
     return base
 
 
 def _models(parts: Parts) -> ModelsOut | None:
-    embedder, beats = parts.embedder, parts.beats
-    if embedder is None or beats is None:
+    kb, beats = parts.kb, parts.beats
+    if kb is None or beats is None:
         return None
+    embedder = kb.model_of_new()  # not the one of the start: a migration changes it
     return ModelsOut(
         chat=ChatModelOut(name=beats.chat_model),
         embedding=EmbeddingModelOut(

@@ -90,7 +90,10 @@ def _search(beats: Beats, ask: Ask) -> SearchOut:
     started = time.perf_counter()
     rewritten, hits = search(beats, ask)
     return SearchOut(
-        hits=[HitOut.of(hit) for hit in hits],
+        hits=[
+            HitOut.of(hit, beats.page_label(hit.document_id, hit.page) if hit.page else "")
+            for hit in hits
+        ],
         rewritten=RewrittenOut.of(rewritten),
         timings={"total": time.perf_counter() - started},
     )

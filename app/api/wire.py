@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.index_wire import CompactionOut as CompactionOut
+from app.api.migrations_wire import MigrationOut as MigrationOut
 from app.api.watched_wire import WatchedOut as WatchedOut
 from app.query.types import Answer, Ask, Citation, Filters, Passage, Rewritten, Sentence, Turn
 from ingest.types import Chunk, Collection, Document, Hit, Job
@@ -118,9 +120,10 @@ class HitOut(BaseModel):
     text: str
     score: float
     legs: dict[str, int]
+    page_label: str = ""  # as printed on the page; empty if it is the page's number
 
     @classmethod
-    def of(cls, hit: Hit) -> HitOut:
+    def of(cls, hit: Hit, page_label: str = "") -> HitOut:
         """Convert from ingestion's noun."""
         return cls(
             document_id=hit.document_id,
@@ -133,6 +136,7 @@ class HitOut(BaseModel):
             text=hit.text,
             score=hit.score,
             legs=dict(hit.legs),
+            page_label=page_label,
         )
 
 
@@ -157,6 +161,7 @@ class PassageOut(BaseModel):
     end: int
     text: str
     score: float
+    page_label: str = ""
 
     @classmethod
     def of(cls, passage: Passage) -> PassageOut:
@@ -172,6 +177,7 @@ class PassageOut(BaseModel):
             end=passage.end,
             text=passage.text,
             score=passage.score,
+            page_label=passage.page_label,
         )
 
 
@@ -185,6 +191,7 @@ class CitationOut(BaseModel):
     start: int
     end: int
     text: str
+    page_label: str = ""
 
     @classmethod
     def of(cls, citation: Citation) -> CitationOut:
@@ -454,6 +461,8 @@ class StatusOut(BaseModel):
     notices: list[str] = []
     jobs: JobCountsOut = JobCountsOut(queued=0, running=0)
     watched: list[WatchedOut] = []
+    migrations: list[MigrationOut] = []
+    compaction: CompactionOut | None = None
 
 
 class HealthOut(BaseModel):

@@ -38,7 +38,8 @@ def search(
         print(found.model_dump_json())
         return
     for rank, hit in enumerate(found.hits, start=1):
-        print(f"{rank}. {place(hit.path, hit.page, hit.start, hit.end)}  (score {hit.score:.3f})")
+        where = place(hit.path, hit.page, hit.start, hit.end, hit.page_label)
+        print(f"{rank}. {where}  (score {hit.score:.3f})")
         if hit.heading:
             print(f"   {hit.heading}")
         print(f"   {shorten(hit.text)}\n")
@@ -66,7 +67,7 @@ def ask(
         if as_json:
             print(client.post("/kb/query", body, AnswerOut).model_dump_json())
             return
-        _tell_answer(client, body)
+        tell_answer(client, body)
 
 
 def demo() -> None:
@@ -88,7 +89,7 @@ def demo() -> None:
         ]
         index(client, files, DEMO_COLLECTION)
         print(f">>> {samples.question}")
-        _tell_answer(client, {"question": samples.question, "collection": DEMO_COLLECTION})
+        tell_answer(client, {"question": samples.question, "collection": DEMO_COLLECTION})
 
 
 def index(client: Client, files: list[tuple[str, Path]], collection: str) -> None:
@@ -107,7 +108,7 @@ def shorten(text: str, limit: int = _QUOTED_CHARACTERS) -> str:
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 
-def _tell_answer(client: Client, body: dict[str, object]) -> None:
+def tell_answer(client: Client, body: dict[str, object]) -> None:
     """Print tokens as they come; if checking changed the answer, print the checked one."""
     from app.api.wire import AnswerOut
 
@@ -136,9 +137,11 @@ def _finish(answer: AnswerOut, streamed: str) -> None:
         if streamed.strip():
             print("\nChecked against the sources:")
         print(answer.answer)
+    if answer.mode == "extractive":
+        print("\nQuoted from your documents word for word; no model wrote this.")
     print()
     for one in answer.citations:
-        print(f"[{one.n}] {place(one.path, one.page, one.start, one.end)}")
+        print(f"[{one.n}] {place(one.path, one.page, one.start, one.end, one.page_label)}")
         print(f"    {shorten(one.text)}")
     starters = _starters_of(answer)
     if starters:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.format import clock
 from app.cli.session import client_of, counted, note, settings_of, summary_of, warn_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 BATCH_FILES = 64
 BATCH_BYTES = 64 * 1024**2
 
-_SHOWN_FAILURES = 5  # the latest; the API has all
+_SHOWN_FAILURES = 5  # the latest; `quire job` has all
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Which collection.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -41,6 +43,7 @@ def ingest(
         raise typer.Exit(1)
     from app.cli.waiting import wait_for_jobs
 
+    started_s = monotonic()
     with _client_with(workers) as client:
         jobs = wait_for_jobs(client, _sent(client, files, collection), len(files))
     for job in jobs:
@@ -48,8 +51,9 @@ def ingest(
     if as_json:
         print(json.dumps([job.model_dump() for job in jobs], ensure_ascii=False))
     else:
-        print(summary_of(_together(jobs)))
+        print(f"{summary_of(_together(jobs))}, in {clock(monotonic() - started_s)}")
     if any(job.errors or job.state == "failed" for job in jobs):
+        note("to try again what failed, say the same once more: what is stored is not read twice")
         raise typer.Exit(1)
 
 
@@ -143,10 +147,11 @@ def status(
 ) -> None:
     """Tell what is stored, which models are in use, what is going on."""
     from app.api.wire import JobsOut, StatusOut
+    from app.cli.jobs import pace_of, steer
     from app.client import find_server
 
     if retry or cancel:
-        _steer(retry, cancel)
+        steer(retry, cancel)
         return
     settings = settings_of()
     if not (settings.home / "kb.sqlite3").is_file() and not find_server(settings, "knowledge"):
@@ -163,14 +168,14 @@ def status(
     print(_describe(found, where))
     for job in jobs:
         if job.state == "running":
-            print(_pace_of(job))
+            print(f"job {job.id}: {pace_of(job)}")
     failures = [(job.id, failure) for job in jobs for failure in job.errors]
     for job_id, failure in failures[:_SHOWN_FAILURES]:
         print(f"not indexed: {failure.path}: {failure.reason} (job {job_id})")
     if failures:
-        print(f"to try again: quire status --retry {failures[0][0]}")
+        print(f"to try again: quire job {failures[0][0]} --retry")
     if len(failures) > _SHOWN_FAILURES:
-        print(f"and {len(failures) - _SHOWN_FAILURES} more; GET /kb/jobs lists them")
+        print(f"and {len(failures) - _SHOWN_FAILURES} more; `quire jobs` lists the jobs")
 
 
 def reindex(
@@ -285,38 +290,6 @@ def _client_with(workers: int | None) -> Iterator[Client]:
         if workers and not client.is_private:
             note(f"--workers {workers} is left out: the server at {client.url} has its own number")
         yield client
-
-
-def _steer(retry: str, cancel: str) -> None:
-    from app.api.wire import JobOut
-    from app.cli.waiting import wait_for_jobs
-
-    with client_of() as client:
-        if cancel:
-            job = client.post(f"/kb/jobs/{cancel}/cancel", {}, JobOut)
-            print(job.message or f"job {cancel} had ended before: {job.state}")
-            return
-        n_failed = len(client.job(retry).errors)
-        job_id = client.post(f"/kb/jobs/{retry}/retry", {}, JobOut).id
-        jobs = wait_for_jobs(client, iter([(job_id, n_failed)]), n_failed)
-    for job in jobs:
-        warn_of(job)
-        print(summary_of(job))
-    if any(job.errors for job in jobs):
-        raise typer.Exit(1)
-
-
-def _pace_of(job: JobOut) -> str:
-    """Tell how far a running job is, how fast it goes, and when it will have ended."""
-    parts = [f"job {job.id}: {job.n_done:,} of {counted(job.n_files, 'file')}"]
-    if job.passages_per_s:
-        parts.append(f"{job.passages_per_s:,.1f} passages/s")
-    if job.bytes_per_s:
-        parts.append(f"{job.bytes_per_s / 1024**2:,.2f} MB/s")
-    if job.eta_s is not None:
-        minutes, seconds = divmod(round(job.eta_s), 60)
-        parts.append(f"about {minutes}:{seconds:02} left")
-    return ", ".join([*parts, job.message] if job.message else parts)
 
 
 def _together(jobs: Sequence[JobOut]) -> JobOut:

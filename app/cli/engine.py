@@ -77,8 +77,14 @@ def show(  # noqa: PLR0913 - the flags that Ollama has
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also metadata and tensors.")
     ] = False,
+    placement: Annotated[
+        bool, typer.Option("--placement", help="Where on this machine it would go now, and why.")
+    ] = False,
 ) -> None:
     """Describe a model, or print one part of it."""
+    if placement:
+        print(_explained(model))
+        return
     from app.cli.describe import describe
     from app.cli.wire import ShowIn
 
@@ -94,6 +100,19 @@ def show(  # noqa: PLR0913 - the flags that Ollama has
     parts = (found.modelfile, found.parameters, found.template, found.system, found.license)
     chosen = next((part for wanted, part in zip(asked, parts, strict=True) if wanted), None)
     print(describe(found, is_verbose=verbose) if chosen is None else chosen)
+
+
+def _explained(model: str) -> str:
+    """Say where a model would go; needs no server, for this machine is asked itself."""
+    from engine.library.store import Library
+    from engine.options import merge_options
+    from engine.placing import Placer
+    from engine.types import Options
+
+    settings = settings_of().engine
+    entry = Library(settings.models_dir, settings.extra_models_dirs).find(model)
+    options = merge_options(Options(), entry.params)
+    return "\n".join(Placer(settings).explained(entry, options))
 
 
 def pull(model: ModelArgument, insecure: InsecureOption = False) -> None:

@@ -42,6 +42,15 @@ def duration(seconds: float) -> str:
     return next((words for holds, words in steps if holds), f"{hours // _DAY_H // 365} years")
 
 
+def clock(seconds: float) -> str:
+    """Word a length of time exactly: 4 s, 2:05, 1:00:07."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
 def ago(then: datetime, now: datetime) -> str:
     """Word when something happened."""
     return f"{duration(max(0.0, (now - then).total_seconds()))} ago"
@@ -106,7 +115,12 @@ def _padded(row: Sequence[str], widths: Mapping[int, int]) -> list[str]:
     return [cell.ljust(widths.get(at, 0)) for at, cell in enumerate(row)]
 
 
-def place(path: str, page: int | None, start: int, end: int) -> str:
-    """Word where a passage stands: path, page, span in characters."""
-    on_page = f", page {page}" if page is not None else ""
+def place(path: str, page: int | None, start: int, end: int, page_label: str = "") -> str:
+    """Word where a passage stands: path, page, span in characters.
+
+    Args:
+        page_label: what is printed on the page, if that is not its number.
+    """
+    printed = f" (printed {page_label})" if page_label else ""
+    on_page = f", page {page}{printed}" if page is not None else ""
     return f"{path}{on_page}, characters {start}-{end}"

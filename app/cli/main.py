@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import ask, doctor, documents, engine, run, serve
+from app.cli import ask, doctor, documents, engine, index, jobs, migrate, run, serve
 from app.cli.session import settings_of
 from app.version import VERSION
 
@@ -20,7 +20,10 @@ _KNOWLEDGE = (
     ("search", ask.search),
     ("ask", ask.ask),
     ("status", documents.status),
+    ("jobs", jobs.jobs),
+    ("job", jobs.job),
     ("reindex", documents.reindex),
+    ("migrate", migrate.migrate),
     ("doctor", doctor.doctor),
     ("demo", ask.demo),
     ("prepare", serve.prepare),
@@ -72,6 +75,7 @@ def build() -> typer.Typer:
             app.command(name, cls=kind, rich_help_panel=title)(function)
     for name, function in _ALIASES:
         app.command(name, hidden=True)(function)
+    app.add_typer(index.build_index(), name="index", rich_help_panel="Knowledge")
     app.callback()(_root)
     return app
 

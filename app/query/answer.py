@@ -15,7 +15,7 @@ from app.query import sentences
 from app.query.beats import Beats
 from app.query.errors import EmptyQuestionError, NoRoomError, QuestionTooLongError
 from app.query.extract import extract
-from app.query.pack import pack
+from app.query.pack import labelled, pack, with_labels
 from app.query.prompt import messages_for, nothing_yet, refusal, says_not_found, tag_of
 from app.query.rerank import reranked
 from app.query.retrieve import retrieve
@@ -162,7 +162,8 @@ def _events(run: _Run) -> Iterator[AnswerEvent]:
     with run.beat("pack"):
         history = _recent(run)
         room = _room(run, history)
-        passages = tuple(pack(hits[: ask.top_k], beats.text, run.count, room))
+        packed = pack(hits[: ask.top_k], beats.text, run.count, room)
+        passages = tuple(labelled(packed, beats.page_label))
     if hits and not passages:
         raise NoRoomError(run.model, beats.context_length(run.model))
     yield Found(passages)
@@ -314,13 +315,13 @@ def _answer(run: _Run, material: _Material, mode: Mode, verified: Verified) -> A
         text=verified.text,
         mode=mode,
         sentences=verified.sentences,
-        citations=verified.citations,
+        citations=tuple(with_labels(verified.citations, material.passages)),
         passages=material.passages,
         rewritten=material.rewritten,
         timings=dict(run.seconds),
         models={
             "chat": run.model if beats.chat is not None else "",
-            "embedding": beats.embedding_model,
+            "embedding": beats.embedding_model(run.ask.collection),
             "reranker": beats.reranker if beats.rerank is not None else "",
         },
     )

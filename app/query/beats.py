@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 
 from engine.types import Message
-from ingest.types import Document, Hit, Vectors
+from ingest.types import Document, Hit
 
 Chat = Callable[[Sequence[Message], int, str], Iterator[str]]  # (messages, n_predict, model) → text
 Rerank = Callable[[str, Sequence[str]], Sequence[float]]  # (question, texts) → scores from 0 to 1
@@ -20,16 +20,16 @@ class Beats:
     The functions raise what their owners raise; none of it is caught here.
     """
 
-    check_collection: Callable[[str], object]  # raises if unknown or bound to another model
+    check_collection: Callable[[str], object]  # raises if unknown
     documents: Callable[[str], Sequence[Document]]  # all documents of a collection; used by filters
-    dense: Callable[[str, Vectors, int, Sequence[str] | None], list[Hit]]  # last: document ids
+    # (collection, query, k, document ids), each by the embedding models that the collection has
+    dense: Callable[[str, str, int, Sequence[str] | None], list[Hit]]
     lexical: Callable[[str, str, int, Sequence[str] | None], list[Hit]]
     text: Callable[[str], str]  # document id → loaded text
-    embed_query: Callable[[str], Vectors]  # prefix included → (1, n_dimensions)
     count_tokens: Callable[[str, Sequence[str]], list[int]]  # (chat model, texts)
     context_length: Callable[[str], int]  # chat model → tokens that it will really have
     check_chat: Callable[[str], object]  # raises if a model is unknown or cannot chat
-    embedding_model: str
+    embedding_model: Callable[[str], str]  # collection → the model whose cosines are its scores
     chat: Chat | None = None  # None: every answer is extractive
     chat_model: str = ""
     rerank: Rerank | None = None
@@ -37,4 +37,5 @@ class Beats:
     is_small: bool = False  # the configured chat model may not speak unless fully borne out
     is_small_too: Callable[[str], bool] = lambda _: False  # the same of a model asked for by name
     rewrite_with_model: bool = False  # the configured chat model is good enough to condense
+    page_label: Callable[[str, int], str] = lambda _, __: ""  # (document id, page) → as printed
     secret: bytes = field(default_factory=lambda: token_bytes(16), repr=False)  # see prompt.tag_of

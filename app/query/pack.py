@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.query.sentences import cut
-from app.query.types import Passage
+from app.query.types import Citation, Passage
 from app.query.words import fold
 from ingest.types import Hit
 
@@ -14,6 +14,9 @@ MIN_TOKENS = 24  # a shorter rest of a passage says nothing
 BLOCK_TOKENS = 48  # what the tagged lines and the title around a passage take
 
 TextOf = Callable[[str], str]  # document id → loaded text
+LabelOf = Callable[
+    [str, int], str
+]  # (document id, page) → what is printed there; empty: as counted
 Count = Callable[[Sequence[str]], list[int]]
 
 
@@ -41,6 +44,22 @@ def pack(hits: Sequence[Hit], text_of: TextOf, count: Count, budget_tokens: int)
         room -= used + BLOCK_TOKENS
         passages.append(_passage(len(passages) + 1, hit, text))
     return passages
+
+
+def labelled(passages: Sequence[Passage], label_of: LabelOf) -> list[Passage]:
+    """Give each passage the label that its page bears."""
+    return [
+        replace(one, page_label=label_of(one.document_id, one.page)) if one.page else one
+        for one in passages
+    ]
+
+
+def with_labels(citations: Sequence[Citation], passages: Sequence[Passage]) -> list[Citation]:
+    """Give each citation the label of the passage's page that it was found on."""
+    labels = {(one.document_id, one.page): one.page_label for one in passages}
+    return [
+        replace(one, page_label=labels.get((one.document_id, one.page), "")) for one in citations
+    ]
 
 
 def merged(hits: Sequence[Hit], text_of: TextOf) -> list[_Piece]:

@@ -121,9 +121,9 @@ def retrieve(beats: Beats, ask: Ask, rewritten: Rewritten) -> list[Hit]:
 def _search(
     beats: Beats, collection: str, query: str, document_ids: Sequence[str] | None
 ) -> list[Hit]:
-    dense = beats.dense(collection, beats.embed_query(query), RECALL_FLOOR, document_ids)
+    dense = beats.dense(collection, query, RECALL_FLOOR, document_ids)
     lexical = beats.lexical(collection, query, RECALL_FLOOR, document_ids)
-    return fuse(query, dense, lexical, dense_weight(beats.embedding_model, query))
+    return fuse(query, dense, lexical, dense_weight(beats.embedding_model(collection), query))
 
 
 def _scaled(query: str, lexical: Sequence[Hit], seen: Sequence[Hit]) -> dict[int, float]:

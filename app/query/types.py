@@ -65,6 +65,7 @@ class Passage:
     end: int
     text: str
     score: float
+    page_label: str = ""  # as printed on the page ("iv"); empty if it is the page's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Citation:
     start: int
     end: int
     text: str
+    page_label: str = ""  # as in a passage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -40,6 +41,39 @@ def loaded_texts(draw):
         if draw(st.booleans())
     ]
     return Loaded(text, tuple(blocks))
+
+
+@given(loaded_texts(), st.integers(3, 20), st.integers(3, 30), st.integers(1, 5))
+@settings(max_examples=100, deadline=None)
+def test_a_text_is_cut_the_same_however_many_of_its_pieces_are_looked_at_at_once(
+    loaded, target, limit, n_pieces
+):
+    at_once = list(split(loaded, count_tokens, target_tokens=target, max_tokens=limit))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ingest.chunk._COUNTED", n_pieces)
+        few = list(split(loaded, count_tokens, target_tokens=target, max_tokens=limit))
+
+    assert few == at_once
+
+
+def test_a_long_text_is_cut_in_less_memory_than_it_takes_itself():
+    paragraph = "A book has many paragraphs, each of some words. " * 12
+    spans = [(at, at + len(paragraph) - 1) for at in range(0, 3_000_000, len(paragraph))]
+    loaded = Loaded(paragraph * len(spans), tuple(Block(*one, "paragraph") for one in spans))
+
+    tracemalloc.start()
+    try:
+        chunks = split(loaded, _quick_count, target_tokens=300, max_tokens=500)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert len(chunks) > 1_000
+    assert peak < len(loaded.text)
+
+
+def _quick_count(texts):
+    return [1 + len(one) // 4 for one in texts]
 
 
 @given(loaded_texts(), st.integers(3, 20), st.integers(3, 30))
@@ -132,7 +166,7 @@ def test_code_is_cut_between_its_lines_and_a_list_between_its_items(kind, line):
 def test_every_chunk_lies_in_its_parent_and_parents_do_not_overlap(loaded, target, limit):
     chunks = split(loaded, count_tokens, target_tokens=target, max_tokens=limit)
 
-    assert chunks == split(loaded, count_tokens, target_tokens=target, max_tokens=limit)
+    assert list(chunks) == list(split(loaded, count_tokens, target_tokens=target, max_tokens=limit))
     for chunk in chunks:
         assert chunk.parent[0] <= chunk.start < chunk.end <= chunk.parent[1]
     parents = list(dict.fromkeys(chunk.parent for chunk in chunks))

@@ -1,10 +1,13 @@
 import os
+import socket
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ingest.errors import BrokenFileError, TooLargeError
-from ingest.folders import list_files, read_settled
+from ingest.folders import digest_of, list_files, read_settled
 
 
 def everything(_name):
@@ -84,10 +87,11 @@ def deep(tmp_path):
         where = below
     os.close(where)
     yield tmp_path
-    while (tmp_path / "d/d").is_dir():
-        (tmp_path / "d/d").rename(tmp_path / "next")
-        (tmp_path / "d").rmdir()
-        (tmp_path / "next").rename(tmp_path / "d")
+    (top,) = (one for one in tmp_path.iterdir() if one.is_dir())
+    while below := next(top.iterdir(), None):
+        below.rename(tmp_path / "next")
+        top.rmdir()
+        (tmp_path / "next").rename(top)
 
 
 def test_nesting_deeper_than_the_stack_is_walked(deep):
@@ -151,6 +155,38 @@ def test_a_pipe_is_neither_listed_nor_waited_for(tmp_path):
     assert names(tmp_path) == []
     with pytest.raises(BrokenFileError, match="pipe"):
         read_settled(tmp_path / "pipe.txt", 100)
+    with pytest.raises(BrokenFileError, match="pipe"):
+        digest_of(tmp_path / "pipe.txt")
+
+
+def test_sockets_and_devices_are_neither_listed_nor_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket may not be long
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.txt")
+        (tmp_path / "null.txt").symlink_to("/dev/null")
+        with suppress(PermissionError):
+            os.mknod(tmp_path / "zero.txt", stat.S_IFCHR | 0o600, os.makedev(1, 5))
+        write(tmp_path, "a.txt")
+        monkeypatch.setattr(os, "open", lambda *asked: pytest.fail(f"opened {asked}"))
+
+        assert list_files(tmp_path, everything)[1] == []
+        assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_path_that_is_too_long_for_the_system_is_reported_and_the_rest_is_read(deep):
+    write(deep, "a.txt")
+    (deep / "d").rename(deep / ("x" * 200))
+    for _ in range(12):
+        below = deep / ("x" * 200)
+        above = deep / "above"
+        above.mkdir()
+        below.rename(above / ("x" * 200))
+        above.rename(below)
+
+    seen, unreadable = list_files(deep, everything)
+
+    assert list(seen) == ["a.txt"]
+    assert len(unreadable) == 1
 
 
 def test_a_file_over_the_limit_is_refused_by_name(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.ignore import IgnoreRules
+from ingest.ignore import IgnoreRules, is_conflict_copy, is_never
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,44 @@ from ingest.ignore import IgnoreRules
         "a/node_modules/b.md",
         "__MACOSX/a.txt",
         "@eaDir/a.txt",
+        ".DS_Store",
+        ".syncthing.a.txt.tmp",
+        "~syncthing~a.txt.tmp",
+        ".stfolder/marker.txt",
+        ".stversions/a.txt",
+        ".Trash-1000/files/a.txt",
+        ".a.txt.swp",
+        "a.swp",
+        "a.part",
+        "a.download",
+        "a.filepart",
+        "desktop.ini",
+        "Desktop.ini",
+        "lu1234abcd.tmp",
     ],
 )
 def test_half_written_and_hidden_files_are_never_ingested(path):
     assert IgnoreRules().is_ignored(path)
+    assert is_never(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("a/notes.sync-conflict-20240131-120000-ABCDEFG.md", True),
+        ("notes (Ann's conflicted copy 2024-01-31).md", True),
+        ("notes (conflicted copy 2024-01-31 120000).md", True),
+        ("notes (Case Conflict).md", True),
+        ("notes_conflict-20240131-120000.md", True),
+        ("notes (SFConflict ann@example.org 2024-01-31-12-00-00).md", True),
+        ("a (conflicted copy)/notes.md", False),
+        ("notes.md", False),
+        ("how we solved the conflict.md", False),
+        ("conflicted copy.md", False),
+    ],
+)
+def test_second_versions_by_sync_programs_are_known_by_their_names(path, is_one):
+    assert is_conflict_copy(path) is is_one
 
 
 @pytest.mark.parametrize("path", ["a.txt", "a/b c/d.md", "tmp/a.txt", "notes.sync-conflict-1.md"])

@@ -188,3 +188,71 @@ def test_old_finished_jobs_are_forgotten(jobs):
 
     assert len(jobs.jobs(1000)) < 210
     assert jobs.jobs(1)[0].id == "249"
+
+
+def folder_of(jobs, job_id, n_files):
+    jobs.add(job_id, "c", [Task("sync", "", "/root")])
+    waiting = jobs.next()
+    jobs.extend(waiting, [Task("file", str(n), "/root") for n in range(n_files)])
+    jobs.finish(waiting, "done")
+
+
+def test_low_steps_wait_until_nothing_else_does(jobs):
+    jobs.add("migrate", "c", [Task("carry", "0"), Task("carry", "1"), Task("switch", "c")])
+    order = []
+    for late in ("sync", "upload", None):
+        if late == "sync":
+            jobs.add(late, "c", [Task("sync", "", "/root")])
+        elif late:
+            jobs.add(late, "c", uploads(*map(str, range(20))))
+        while (waiting := jobs.next()) is not None:
+            order.append(waiting.task.kind)
+            jobs.finish(waiting, "done")
+            if waiting.task.kind == "carry" and late:
+                break
+
+    assert order == ["sync", "carry", *["upload"] * 20, "carry", "switch"]
+    assert (jobs.job("migrate").n_files, jobs.job("migrate").state) == (2, "done")
+
+
+def test_a_low_step_has_its_turn_when_only_parked_jobs_wait_besides(jobs):
+    jobs.add("migrate", "c", [Task("carry", "0")])
+    jobs.add("stuck", "c", uploads("a"))
+
+    assert jobs.next(frozenset({"stuck"})).job_id == "migrate"
+
+
+def test_the_heap_of_a_folder_keeps_neither_uploads_nor_syncs_out_of_the_queue(jobs):
+    folder_of(jobs, "heap", MAX_WAITING_TASKS + 10)
+
+    jobs.add("note", "c", uploads("a"))
+    jobs.add("again", "c", [Task("sync", "", "/root")])
+
+    order = []
+    for _ in range(3):
+        waiting = jobs.next()
+        order.append(waiting.job_id)
+        jobs.finish(waiting, "done")
+    assert order == ["note", "heap", "again"]
+
+
+def test_a_file_that_another_job_of_the_folder_will_read_is_named(jobs):
+    folder_of(jobs, "heap", 3)
+    jobs.add("other", "d", [Task("file", "x", "/root")])
+    jobs.add("mine", "c", [Task("file", "y", "/root"), Task("remove", "z", "/root")])
+    jobs.add("elsewhere", "c", [Task("file", "w", "/other")])
+
+    assert jobs.queued_files("mine", "c", "/root") == {"0", "1", "2"}
+    jobs.finish(jobs.upcoming("heap", 1)[0], "stored")
+    assert jobs.queued_files("mine", "c", "/root") == {"1", "2"}
+
+
+def test_tasks_that_were_done_together_are_noted_together(jobs):
+    jobs.add("one", "c", uploads("a", "b", "c"))
+
+    jobs.finish_all(jobs.upcoming("one", 2), "done")
+    jobs.finish_all([], "done")
+
+    assert (jobs.job("one").n_done, jobs.job("one").state) == (2, "queued")
+    jobs.finish_all(jobs.upcoming("one", 2), "done")
+    assert jobs.job("one").state == "done"

@@ -31,3 +31,9 @@ def test_what_says_too_little_is_in_the_language_of_its_document():
 
 def test_a_long_text_is_judged_by_places_all_over_it():
     assert language_of("年假有十五天。" * 100_000 + "the end of it is in English") == "zh"
+
+
+def test_words_count_alike_in_bare_ascii_and_beside_other_letters():
+    text = "THE_of2and,in.That-was"
+
+    assert language_of(text) == language_of(text + " café") == "en"

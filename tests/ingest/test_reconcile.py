@@ -26,6 +26,50 @@ def test_a_renamed_file_is_moved():
     assert reconcile(seen, {"a": A}, {"dir/a2": "aaa"}) == Changes(moved=(("a", "dir/a2"),))
 
 
+@pytest.mark.parametrize(
+    ("after", "moved"),
+    [
+        (["b", "a"], [("a", "b"), ("b", "a")]),  # two exchange their places
+        (["b", "c", "a"], [("a", "c"), ("b", "a"), ("c", "b")]),  # three go round
+        (["c", "a"], [("a", "b"), ("c", "a")]),  # one is pushed aside by another that moves
+    ],
+)
+def test_files_that_change_places_are_moved(after, moved):
+    known = {one: Known(one * 3, 10, ord(one)) for one in "abc"[: max(map(ord, after)) - 96]}
+    seen = {path: Seen(10, ord(one)) for path, one in zip("abc", after, strict=False)}
+    digests = {path: one * 3 for path, one in zip("abc", after, strict=False)}
+
+    changes = reconcile(seen, known, digests)
+
+    assert set(unhashed(seen, known)) == set(digests)
+    assert sorted(changes.moved) == moved
+    assert (changes.added, changes.updated) == ((), ())
+
+
+def test_a_place_that_is_left_and_written_anew_is_a_move_with_a_new_file():
+    seen = {"a": Seen(99, 9), "b": Seen(10, 1)}
+
+    changes = reconcile(seen, {"a": A}, {"b": "aaa"})
+
+    assert changes == Changes(moved=(("a", "b"),), updated=("a",))
+
+
+def test_a_file_that_only_got_another_time_is_not_read_again():
+    seen = {"a": Seen(10, 99), "copy": Seen(10, 100)}
+
+    assert unhashed(seen, {"a": A}) == ["a", "copy"]
+    assert reconcile(seen, {"a": A}, {"a": "aaa", "copy": "aaa"}) == Changes(
+        added=("copy",), touched=("a",)
+    )
+
+
+def test_a_time_that_goes_back_with_another_content_of_equal_size_is_a_change():
+    seen = {"a": Seen(10, -5)}
+
+    assert unhashed(seen, {"a": A}) == ["a"]
+    assert reconcile(seen, {"a": A}, {"a": "other"}) == Changes(updated=("a",))
+
+
 def test_only_files_of_a_size_that_is_gone_are_hashed():
     assert unhashed({"x": Seen(7, 1), "b": Seen(20, 2)}, {"a": A, "b": B}) == []
 
@@ -105,14 +149,17 @@ def test_the_changes_turn_the_catalogue_into_the_tree(before, after):
 
     changes = reconcile(seen, known, digests, is_confirmed=True)
 
-    model = dict(before)
+    assert len({new for _, new in changes.moved}) == len({old for old, _ in changes.moved})
+    model = {p: one for p, one in before.items() if p not in {old for old, _ in changes.moved}}
     for old, new in changes.moved:
-        assert new not in model
-        assert model[old] == after[new], "a move would need an embedding"
-        model[new] = model.pop(old)
+        assert before[old] == after[new], "a move would need an embedding"
+        model[new] = before[old]
     for path in (*changes.added, *changes.updated):
         assert model.get(path) != after[path], "nothing is read that is known already"
-        model[path] = after[path]
+    stays = {model[path] for path in model if path not in {*changes.updated, *changes.removed}}
+    for path in (*changes.added, *changes.updated):
+        assert after[path] in stays or after[path] not in before.values(), "it is embedded twice"
+    model |= {path: after[path] for path in (*changes.added, *changes.updated)}
     for path in changes.removed:
         del model[path]
     assert model == after

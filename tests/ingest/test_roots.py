@@ -1,13 +1,16 @@
+import os
 import shutil
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from ingest.errors import CollectionNotFoundError, IngestError, QueueFullError
+from ingest.reconcile import Seen
 from ingest.roots import NotWatchedError, Root
 from ingest.watch import Look, Pace, Watcher, paced
 
@@ -124,6 +127,47 @@ def test_ending_a_watch_takes_its_documents_out_if_asked(kb, folder, put):
     assert job.state == "done"
     assert paths(kb) == ["a.txt", "b.txt"]
     assert (folder / "c.txt").exists()
+
+
+def test_a_folder_that_is_forgotten_while_it_is_first_read_leaves_nothing(open_kb, folder, model):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def embed(texts, is_query):
+        begun.set()
+        assert go_on.wait(30)
+        return model.embed(texts, is_query)
+
+    kb = open_kb(model.embedder(embed=embed))
+    write(folder, {f"{n}.txt": f"tea {n}" for n in range(30)})
+    kb.watch(folder, "default", FAST)
+    assert begun.wait(30)
+
+    job_id = kb.roots.unwatch(folder, "default", is_forgotten=True)
+    go_on.set()
+
+    kb.wait(job_id, 30)
+    assert not kb._jobs.unfinished()
+    assert paths(kb) == []
+
+
+def test_the_wait_between_two_looks_of_a_poll_counts_the_looking_and_not_the_resting(tmp_path):
+    """Else a file on a network disk that is saved twice would be read minutes later."""
+    sizes = count()
+    looks = []
+
+    def look(_):
+        looks.append(monotonic())
+        return Look({"a": Seen(next(sizes), 0)})  # never at rest
+
+    pace = Pace(stable_s=0.2, unstable_s=0.3, look_s=0.05, is_polling=True)
+    follows = []
+    watcher = Watcher(tmp_path, pace, look=look, follow=lambda one: bool(follows.append(one)))
+    watcher.start()
+    with until(lambda: len(follows) >= 4):
+        began = monotonic()
+    watcher.stop()
+
+    assert monotonic() - began < 9  # some 0.5 s each; ten times that if the resting counted
 
 
 def test_what_is_not_watched_can_neither_be_ended_nor_confirmed(kb, folder):
@@ -281,6 +325,74 @@ def test_a_full_queue_is_told_and_waited_out(kb, folder):
     with until(lambda: followed and paths(kb) == ["a.txt"]):
         is_full.clear()
     root.watcher.stop()
+
+
+def test_a_folder_that_moves_in_with_all_that_lies_in_it_is_indexed(kb, folder, tmp_path):
+    write(folder, {"a.txt": "tea"})
+    write(tmp_path / "outside", {"b.txt": "coffee", "deep/er/c.txt": "cocoa"})
+    with until(lambda: paths(kb) == ["a.txt"]):
+        kb.watch(folder, "default", FAST)
+
+    with until(lambda: paths(kb) == ["a.txt", "in/b.txt", "in/deep/er/c.txt"]):
+        (tmp_path / "outside").rename(folder / "in")
+    with until(lambda: paths(kb) == ["a.txt", "in/b.txt", "in/deep/er/c.txt", "in/deep/er/d.txt"]):
+        write(folder, {"in/deep/er/d.txt": "water"})  # what came in is watched, too
+
+
+def test_second_versions_by_sync_programs_are_indexed_and_named(kb, folder):
+    double = "a.sync-conflict-20240131-120000-ABCDEFG.txt"
+    write(folder, {"a.txt": "tea", double: "green tea"})
+
+    with until(lambda: f"indexed like the first: {double}" in kb.watched()[0].reason):
+        kb.watch(folder, "default", FAST)
+
+    assert paths(kb) == [double, "a.txt"]
+
+
+def test_the_pace_of_a_library_is_that_of_its_folders(kb, folder):
+    kb.roots.pace = Pace(is_polling=True)
+    with until(lambda: kb.watched()[0].is_polling):
+        kb.watch(folder, "default")
+
+
+def test_a_file_with_a_name_that_is_not_utf8_is_named_and_its_neighbours_are_indexed(kb, folder):
+    write(folder, {"a.txt": "tea"})
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.txt")).write_bytes(b"coffee")
+
+    with until(lambda: "what lies there stays: caf?.txt" in kb.watched()[0].reason):
+        kb.watch(folder, "default", FAST)
+
+    assert paths(kb) == ["a.txt"]
+
+
+def test_a_folder_that_rests_is_followed_once_and_one_that_does_not_after_a_while(tmp_path):
+    sizes = iter([1, 2, 3, *[4] * 10_000])
+    follows = []
+    done = threading.Event()
+
+    def follow(look):
+        follows.append(look.seen["a"].size_bytes)
+        done.set()
+        return True
+
+    watcher = Watcher(
+        tmp_path, FAST, look=lambda _: Look({"a": Seen(next(sizes), 0)}), follow=follow
+    )
+    watcher.start()
+    assert done.wait(20)
+    watcher.stop()
+    assert follows == [4]
+
+    done.clear()
+    restless = replace(FAST, stable_s=0.001, unstable_s=0.05)
+    clock = count()
+    watcher = Watcher(
+        tmp_path, restless, look=lambda _: Look({"a": Seen(next(clock), 0)}), follow=follow
+    )
+    watcher.start()
+    assert done.wait(20)
+    watcher.stop()
+    assert follows[1] > 1
 
 
 def test_places_that_cannot_be_looked_at_are_named_and_kept(kb, folder):

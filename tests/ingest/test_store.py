@@ -52,10 +52,12 @@ def test_numbers_of_collections_are_never_used_twice(store):
     embedder = FakeModel().embedder()
     assert store.create_collection("one", embedder)
     assert not store.create_collection("one", embedder)
-    number = store.delete_collection("one")
+    number = store.collection_id("one")
+    spaces = store.delete_collection("one")
     store.create_collection("one", embedder)
 
     assert store.collection_id("one") > number
+    assert store.space_ids() > spaces
     with pytest.raises(CollectionNotFoundError):
         store.collection("two")
 
@@ -67,7 +69,7 @@ def test_lexical_indexes_of_another_version_are_made_anew(tmp_path, open_kb):
     store = Store(tmp_path / "home" / "kb.sqlite3")
     with store.writing() as connection:
         connection.execute("INSERT INTO terms_1 (terms_1) VALUES ('delete-all')")
-        connection.execute("UPDATE collections SET lexical_version = 0")
+        connection.execute("UPDATE spaces SET lexical_version = 0")
     assert Searches(store).lexical("default", "tea", 1, None) == []
 
     Documents(store).refresh_terms()

@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.turns import MAX_SMALL, MAX_SMALL_IN_A_ROW, Standing, Turns
+from ingest.turns import MAX_BEFORE_LOW, MAX_SMALL, MAX_SMALL_IN_A_ROW, Standing, Turns
 
 UPLOAD = ("upload",)
 BIG = MAX_SMALL + 1
@@ -55,3 +55,24 @@ def test_small_uploads_without_end_do_not_keep_a_folder_from_its_turn():
 
     assert order.count("folder") == 2
     assert order[MAX_SMALL_IN_A_ROW] == "folder"
+
+
+def test_a_folder_beside_uploads_without_end_keeps_a_fair_part_of_the_time():
+    turns = Turns()
+    standings = [Standing("folder", ("c", "/a"), BIG), Standing("note", UPLOAD, 1)]
+
+    order = [turns.next(standings, never).job_id for _ in range(100)]
+
+    assert 15 <= order.count("folder") <= 50
+
+
+def test_a_low_job_has_a_turn_now_and_then_while_others_keep_coming():
+    turns = Turns()
+    low = Standing("migration", ("c", "1"), BIG, is_low=True)
+    others = [Standing("note", UPLOAD, 1), Standing("folder", ("c", "/a"), BIG)]
+
+    order = [turns.next([low, *others], never).job_id for _ in range(3 * (MAX_BEFORE_LOW + 1))]
+
+    assert order[: MAX_BEFORE_LOW + 1].index("migration") == MAX_BEFORE_LOW
+    assert order.count("migration") == 3
+    assert turns.next([low], never) is low

@@ -77,6 +77,58 @@ def test_a_vanished_folder_removes_nothing_and_says_so(kb, sync, folder):
     assert paths(kb) == ["a.txt"]
 
 
+def test_an_empty_folder_on_another_disk_is_one_that_is_not_mounted(kb, sync, folder):
+    write(folder, {f"{n}.txt": f"text {n}" for n in range(3)})
+    sync()
+    kb._store.set_meta(f"disk of {folder}", "another one")
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+    job = sync()
+
+    assert job.state == "failed"
+    assert "on another disk than before: nothing was removed" in job.errors[0].reason
+    assert len(paths(kb)) == 3
+    write(folder, {"0.txt": "text 0"})
+    sync()  # something of before is there: it moved to this disk
+    assert paths(kb) == ["0.txt"]
+
+
+def test_what_was_indexed_answers_until_the_new_version_is_stored(open_kb, folder, model):
+    may_go_on, is_embedding = threading.Event(), threading.Event()
+
+    def embed(texts, is_query):
+        if "about oats" in texts:
+            is_embedding.set()
+            may_go_on.wait(20)
+        return model.embed(texts, is_query)
+
+    kb = open_kb(model.embedder(embed=embed))
+    write(folder, {"a.txt": "about tea"})
+    kb.wait(kb.sync(folder, "default"), 20)
+    write(folder, {"a.txt": "about oats"})
+    job_id = kb.sync(folder, "default")
+    assert is_embedding.wait(20)
+
+    found = [hit.text for hit in kb.lexical("default", "about", 5)]
+    near = [hit.text for hit in kb.dense("default", bag_of_terms("about tea"), 5)]
+    may_go_on.set()
+    kb.wait(job_id, 20)
+
+    assert (found, near) == (["about tea"], ["about tea"])
+    assert [hit.text for hit in kb.lexical("default", "about", 5)] == ["about oats"]
+
+
+def test_a_replaced_file_is_one_step(kb, sync, folder):
+    write(folder, {"a.txt": "about tea", "b.txt": "about oats"})
+    sync()
+
+    write(folder, {"a.txt.tmp": "about cocoa"})
+    (folder / "a.txt.tmp").replace(folder / "a.txt")
+
+    assert sync().n_files == 1
+
+
 def test_mass_deletions_wait_for_a_confirmation(kb, sync, folder):
     write(folder, {f"{n}.txt": f"text {n}" for n in range(12)})
     sync()

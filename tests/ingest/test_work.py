@@ -26,9 +26,15 @@ def start(jobs):
     workers = []
 
     def start_one(run, **aids):
-        settled = []
-        worker = Worker(jobs, run, settle=settled.append, idle=lambda: None, aids=Aids(**aids))
-        worker.settled = settled
+        settled, tidied = [], []
+        worker = Worker(
+            jobs,
+            run,
+            settle=settled.append,
+            idle=lambda: tidied.append(monotonic()),
+            aids=Aids(**aids),
+        )
+        worker.settled, worker.tidied = settled, tidied
         workers.append(worker)
         worker.start()
         return worker
@@ -165,3 +171,37 @@ def test_files_are_loaded_while_another_one_is_worked_on(tmp_path):
         assert not ahead._in_flight
     finally:
         ahead.close()
+
+
+def test_it_tidies_up_a_while_after_the_last_change_of_a_folder(jobs, start):
+    ended = []
+    worker = start(lambda *_: ended.append(monotonic()) or ("done", ""), rest_s=0.3)
+    jobs.add("one", "c", [Task("remove", "a", "/root"), Task("remove", "b", "/root")])
+    worker.wake()
+    until(lambda: worker.tidied)
+
+    assert worker.tidied[0] - ended[-1] >= 0.3
+
+
+@pytest.mark.parametrize("root", ["", "/root"])
+def test_it_tidies_up_at_once_after_uploads_and_when_it_is_stopped(jobs, start, root):
+    worker = start(lambda *_: ("done", ""), rest_s=3_600)
+    jobs.add("one", "c", [Task("remove", "a", root)])
+    worker.wake()
+    worker.wait("one", 20)
+
+    if root:
+        assert not worker.tidied
+        until(lambda: not worker._message[0])
+        worker.stop()
+    until(lambda: worker.tidied)
+
+
+def test_a_job_that_comes_while_it_rests_does_not_wait(jobs, start):
+    worker = start(lambda *_: ("done", ""), rest_s=3_600)
+    for job_id in ("one", "two", "three"):
+        jobs.add(job_id, "c", [Task("remove", "a", "/root")])
+        worker.wake()
+        began = monotonic()
+        assert worker.wait(job_id, 20).state == "done"
+        assert monotonic() - began < 4  # an idle worker looks at the queue every five seconds

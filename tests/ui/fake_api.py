@@ -48,6 +48,10 @@ class World:
     pace_s: float = 0.01  # between two tokens
     n_closed: int = 0  # answers whose reader went away before the end
     outside: list[str] = field(default_factory=list)
+    watched: list[dict] = field(default_factory=list)
+    migrations: list[dict] | None = None  # none: a server that has no such route
+    index: dict | None = None
+    done: list[str] = field(default_factory=list)  # what was asked of watches and index
 
     def add(self, id_: str, path: str, text: str) -> None:
         self.texts[id_] = text
@@ -121,6 +125,7 @@ def _passage(n: int, heading: str) -> dict:
         "path": "/home/ann/papers/handbook.md",
         "title": "handbook.md",
         "page": 3,
+        "page_label": "iii",
         "heading": heading,
         "start": chunk["start"],
         "end": chunk["end"],
@@ -135,6 +140,7 @@ def _citation(n: int, start: int, end: int) -> dict:
         "document_id": "d1",
         "path": "/home/ann/papers/handbook.md",
         "page": 3,
+        "page_label": "iii",
         "start": start,
         "end": end,
         "text": HANDBOOK[start:end],
@@ -147,7 +153,8 @@ def build(world: World) -> FastAPI:
 
     @app.get("/outside")
     def outside():
-        return {"outside": world.outside, "n_closed": world.n_closed, "asked": world.questions}
+        told = {"outside": world.outside, "n_closed": world.n_closed, "done": world.done}
+        return told | {"asked": world.questions}
 
     @app.get("/kb/status")
     def status():
@@ -172,6 +179,15 @@ def build(world: World) -> FastAPI:
         return {"collections": [{"name": "default", **counts}, empty]}
 
     _add_document_routes(app, world)
+    _add_folder_routes(app, world)
+    _add_upkeep_routes(app, world)
+
+    @app.post("/scene")
+    async def scene(request: Request):
+        """Set what the world holds, from another process."""
+        for name, value in (await request.json()).items():
+            setattr(world, name, value)
+        return {}
 
     @app.post("/kb/query")
     async def query(request: Request):
@@ -205,9 +221,26 @@ def _add_document_routes(app: FastAPI, world: World) -> None:
         world.jobs[job_id] |= {"files": held, "n_polls": 0, "errors": []}
         return {"job_id": job_id}
 
+    @app.get("/kb/jobs")
+    def jobs():
+        return {"jobs": [_advance(world, one) for one in reversed(world.jobs.values())]}
+
     @app.get("/kb/jobs/{job_id}")
     def job(job_id: str):
         return _advance(world, world.jobs[job_id])
+
+    @app.post("/kb/jobs/{job_id}/retry")
+    def retry(job_id: str):
+        job = world.jobs[job_id]
+        job |= {"state": "queued", "n_polls": 0, "errors": [], "message": ""}
+        # What was wrong has been mended meanwhile.
+        job["files"] = [(name.replace(".bad", ".txt"), data) for name, data in job["files"]]
+        return _advance(world, job)
+
+    @app.post("/kb/jobs/{job_id}/cancel")
+    def cancel(job_id: str):
+        world.jobs[job_id] |= {"state": "done", "message": "cancelled: 1 file left undone"}
+        return _shown(world.jobs[job_id])
 
     @app.get("/kb/documents/{document_id}/text")
     def text(document_id: str):
@@ -229,20 +262,98 @@ def _add_document_routes(app: FastAPI, world: World) -> None:
         return {"deleted": True}
 
 
+def _add_folder_routes(app: FastAPI, world: World) -> None:
+    @app.get("/kb/watched")
+    def watched():
+        return {"watched": world.watched}
+
+    @app.post("/kb/watched", status_code=201)
+    async def watch(request: Request):
+        asked = await request.json()
+        if not asked["folder"].startswith("/"):
+            return JSONResponse({"error": f"'{asked['folder']}' is not an absolute path"}, 400)
+        world.watched.append(watched_folder(**asked, state="starting"))
+        return world.watched[-1]
+
+    @app.post("/kb/watched/confirm", status_code=202)
+    async def confirm(request: Request):
+        asked = await request.json()
+        world.done.append(f"confirm {asked['folder']}")
+        for one in world.watched:
+            if one["folder"] == asked["folder"]:
+                one |= {"state": "watching", "n_held": 0, "reason": ""}
+        return {"job_id": "c1"}
+
+    @app.delete("/kb/watched")
+    def unwatch(folder: str, collection: str, forget: bool):
+        world.done.append(f"unwatch {folder} {forget}")
+        world.watched = [one for one in world.watched if one["folder"] != folder]
+        return {"job_id": ""}
+
+
+def _add_upkeep_routes(app: FastAPI, world: World) -> None:
+    @app.get("/kb/migrations")
+    def migrations():
+        if world.migrations is None:
+            return JSONResponse({"error": "Not Found: GET /kb/migrations"}, 404)
+        return world.migrations
+
+    @app.post("/kb/migrations/revert")
+    async def revert(request: Request):
+        world.done.append(f"revert {(await request.json())['collection']}")
+        world.migrations = []
+        return {"job_id": "m1"}
+
+    @app.get("/kb/index")
+    def index():
+        if world.index is None:
+            return JSONResponse({"error": "Not Found: GET /kb/index"}, 404)
+        return world.index
+
+    @app.post("/kb/index/{what}", status_code=202)
+    def do(what: str):
+        world.done.append(what)
+        return {"job_id": "i1"}
+
+
+def watched_folder(folder: str, collection: str = "default", **more: object) -> dict:
+    """Describe a watched folder as the server does."""
+    plain = {"state": "watching", "is_kept": True, "is_polling": False, "n_held": 0, "reason": ""}
+    return {"folder": folder, "collection": collection, **plain, **more}
+
+
+def migration(**more: object) -> dict:
+    """Describe a migration as the server does."""
+    plain = {"from_model": "all-minilm:latest", "to_model": "bge-m3:latest", "state": "running"}
+    counts = {"n_done": 412, "n_documents": 1200, "eta_s": 5400.0}
+    told = {"message": "", "can_revert": False}
+    return {"collection": "default", **plain, **counts, **told, **more}
+
+
 def _advance(world: World, job: dict) -> dict:
-    """Finish one file every second poll; refuse those named *.bad."""
+    """Finish one file every second poll; refuse those named *.bad, never finish *.slow."""
+    if job["state"] in ("done", "failed"):
+        return _shown(job)
     job["n_polls"] += 1
-    n = min(job["n_polls"] // 2, len(job["files"]))
+    n_readable = sum(not name.endswith(".slow") for name, _ in job["files"])
+    job["n_done"] = n = min(job["n_polls"] // 2, n_readable)
     finished = n == len(job["files"])
-    if finished and job["state"] != "done":
+    if finished:
         job["state"] = "done"
         for at, (name, data) in enumerate(job["files"]):
             if name.endswith(".bad"):
                 job["errors"].append({"path": name, "reason": "no loader for .bad; try .txt"})
             else:
-                world.add(f"u{job['id']}{at}", name, data.decode())
-    elif not finished:
+                text = data if isinstance(data, str) else data.decode()
+                world.add(f"u{job['id']}{at}", name, text)
+    else:
         job["state"] = "running"
+    return _shown(job)
+
+
+def _shown(job: dict) -> dict:
+    n = job.get("n_done", 0)
+    is_running = job["state"] == "running"
     shown = {key: job[key] for key in ("id", "collection", "state", "errors")}
     return shown | {
         "progress": n / len(job["files"]),
@@ -250,7 +361,11 @@ def _advance(world: World, job: dict) -> dict:
         "n_done": n,
         "n_stored": n - len(job["errors"]),
         "n_skipped": 0,
-        "message": "",
+        "message": f"papers/{job['files'][n][0]}" if is_running else job.get("message", ""),
+        "created_at": "2026-11-20T09:30:00+00:00",
+        "passages_per_s": 12.34 if is_running else 0.0,
+        "bytes_per_s": 1_234_567.0 if is_running else 0.0,
+        "eta_s": 95.0 if is_running else None,
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.conftest import ROOT
-from tests.ui.fake_api import FIRST, SECOND
+from tests.ui.fake_api import FIRST, SECOND, migration, watched_folder
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -61,11 +61,18 @@ def visit(browser, site):
     assert failures == []
 
 
-def picture(page, name: str) -> None:
+def picture(page, name: str, *, is_whole: bool = False) -> None:
     folder = ROOT / "artifacts" / "ui"
     folder.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(400)  # until fades are over; for the eye only
+    size = page.viewport_size
+    if is_whole:  # the page scrolls inside its frame, so the window must grow
+        height = page.evaluate("document.querySelector('.stMain').scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+        page.wait_for_timeout(200)
     page.screenshot(path=folder / f"{name}.png")
+    if is_whole:
+        page.set_viewport_size(size)
 
 
 def ask(page, question: str) -> None:
@@ -84,7 +91,11 @@ def test_an_answer_streams_and_its_source_opens_at_the_cited_words(visit):
 
     assert 0 < len(early) < len(FIRST) + 20
     assert page.locator(".q-supported").inner_text() == FIRST
-    assert page.locator(".q-cite").first.get_attribute("title").startswith("handbook.md · page 3")
+    assert (
+        page.locator(".q-cite")
+        .first.get_attribute("title")
+        .startswith("handbook.md · page 3 (printed iii)")
+    )
     assert page.get_by_text("Answered by smollm2:135m").is_visible()
     assert page.get_by_text("<script>alert(1)</script> Ask **Bob**.").is_visible()
     picture(page, "ask-en-light")
@@ -170,6 +181,7 @@ def test_the_language_can_be_switched_and_an_empty_collection_says_what_to_do(vi
     page.get_by_text("English").click()
     page.get_by_text("Your documents", exact=True).wait_for()
     page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    page.get_by_text("1–1 of 1").wait_for()  # until then the old page is still being replaced
 
     page.get_by_test_id("stSelectbox").locator("input, button").first.click()
     page.get_by_role("option", name="empty").click()
@@ -177,6 +189,139 @@ def test_the_language_can_be_switched_and_an_empty_collection_says_what_to_do(vi
     page.get_by_text("No documents yet.").wait_for()
     assert page.get_by_text("/home/ann/.quire/inbox").is_visible()
     picture(page, "empty-en-narrow")
+
+
+FOLDERS = [
+    watched_folder("/home/ann/papers", synced_at="2026-11-20T10:05:00+00:00"),
+    watched_folder(
+        "/mnt/nas/a rather long name of a shared folder/minutes of meetings",
+        "minutes",
+        is_polling=True,
+        reason="nfs4 reports no events: looked through every 15 s",
+    ),
+    watched_folder("/home/ann/photos", "photos", state="needs confirmation", n_held=812),
+    watched_folder("/mnt/usb", state="missing", reason="/mnt/usb is not there: nothing is removed"),
+]
+INDEX = {"is_done": False, "failed": False, "n_texts": 2, "n_index": 1}
+MIGRATIONS = [
+    migration(),
+    migration(collection="minutes", state="done", n_done=80, n_documents=80, can_revert=True),
+]
+LOOKS = {
+    "en-light": {},
+    "en-dark": {"color_scheme": "dark"},
+    "en-narrow": {"viewport": {"width": 390, "height": 844}},
+    "zh-light": {"locale": "zh-CN"},
+    "zh-dark": {"locale": "zh-CN", "color_scheme": "dark"},
+    "zh-narrow": {"locale": "zh-CN", "viewport": {"width": 390, "height": 844}},
+}
+
+QUICK = ("en-light", "zh-narrow")
+
+
+@pytest.fixture
+def scene(browser, site):
+    """Set what the server holds; afterwards it is as it was."""
+    context = browser.new_context()
+    plain = {"watched": [], "migrations": None, "index": None, "jobs": {}}
+
+    def set_to(**values: object) -> None:
+        context.request.post(site + "/scene", data={**plain, **values})
+
+    yield set_to
+    set_to()
+    context.close()
+
+
+def a_job(id_: str, *names: str, **more: object) -> dict:
+    files = [(name, "?") for name in names]
+    plain = {"collection": "default", "state": "queued", "n_polls": 0, "errors": []}
+    return {"id": id_, **plain, "files": files, **more}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in LOOKS],
+)
+def test_jobs_folders_and_index_look_well(visit, scene, look):
+    errors = [
+        {"path": "papers/2019/scan of a contract.pdf", "reason": "encrypted: remove its password"},
+        {"path": "papers/list.xyz", "reason": "no loader for .xyz; try .txt"},
+    ]
+    failed = a_job("j1", "a.pdf", "b.xyz", "c.md", state="done", errors=errors, n_done=3)
+    running = a_job("j2", "one.md", "minutes of the meeting.slow", "three.md", n_polls=3)
+    scene(watched=FOLDERS, index=INDEX, migrations=MIGRATIONS, jobs={"j1": failed, "j2": running})
+    page = visit("/ui/documents", **LOOKS[look])
+    is_chinese = "locale" in LOOKS[look]
+
+    page.get_by_text("段落/秒" if is_chinese else "passages/s").first.wait_for()
+    page.get_by_text("以往的读取记录" if is_chinese else "What was read before").click()
+    page.get_by_text("encrypted: remove its password").wait_for()
+    picture(page, f"jobs-{look}", is_whole=True)
+
+    page.get_by_role("tab").nth(1).click()
+    page.get_by_text("/mnt/usb", exact=True).wait_for()
+    picture(page, f"folders-{look}", is_whole=True)
+
+    page.get_by_role("tab").nth(2).click()
+    page.get_by_text("all-minilm").first.wait_for()
+    picture(page, f"index-{look}", is_whole=True)
+    n_wide = page.evaluate("document.querySelector('.stMain').scrollWidth")
+    assert n_wide <= page.viewport_size["width"]
+
+
+def test_a_folder_is_added_confirmed_and_left_in_dialogs(visit, scene, site):
+    scene(watched=FOLDERS[2:3])
+    page = visit("/ui/documents")
+    page.get_by_role("tab", name="Watched folders").click()
+
+    page.get_by_role("button", name="They are meant to be gone").click()
+    page.get_by_text("Take out what is gone?").wait_for()
+    page.wait_for_timeout(3500)  # longer than until the list behind is drawn again
+    picture(page, "confirm-en-light")
+    page.get_by_role("button", name="Take them out").click()
+    page.get_by_text("Needs your word").wait_for(state="detached")
+
+    page.get_by_label("Folder on the machine").fill("/home/ann/new")
+    page.get_by_role("button", name="Watch this folder").click()
+    page.get_by_text("/home/ann/new", exact=True).wait_for()
+
+    page.get_by_role("button", name="Stop watching").first.click()
+    page.get_by_text("Take its documents out of Quire too").click()
+    picture(page, "unwatch-en-light")
+    page.get_by_role("dialog").get_by_role("button", name="Stop watching").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.get_by_text("/home/ann/photos", exact=True).wait_for(state="detached")
+
+    done = page.request.get(site + "/outside").json()["done"]
+    assert done[-2:] == ["confirm /home/ann/photos", "unwatch /home/ann/photos True"]
+
+
+def test_going_back_to_the_model_before_is_asked_for(visit, scene, site):
+    scene(migrations=MIGRATIONS[1:], index=INDEX)
+    page = visit("/ui/documents")
+    page.get_by_role("tab", name="Search index").click()
+
+    page.get_by_role("button", name="Go back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+    page.get_by_text("No change of model is under way").wait_for()
+
+    assert page.request.get(site + "/outside").json()["done"][-1] == "revert minutes"
+
+
+def test_a_running_job_is_cancelled_and_a_failed_one_tried_again(visit, scene):
+    failed = a_job(
+        "j1", "a.bad", state="done", errors=[{"path": "a.bad", "reason": "broken"}], n_done=1
+    )
+    scene(jobs={"j1": failed, "j2": a_job("j2", "one.slow")})
+    page = visit("/ui/documents")
+
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Cancelled. What was read so far stays.").wait_for()
+    page.get_by_role("progressbar").wait_for(state="detached")
+    page.get_by_text("What was read before").click()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_test_id("stAlert").get_by_text("1 added, 0 already there").wait_for()
 
 
 def test_pictures_lie_in_the_ignored_folder():

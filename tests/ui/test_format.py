@@ -1,12 +1,15 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from ui.errors import RefusedError, ServerGoneError
 from ui.format import (
     clip,
+    duration_text,
     error_text,
     file_name,
+    pace_text,
     place_text,
     plain_html,
     plain_markdown,
@@ -14,6 +17,7 @@ from ui.format import (
     size_text,
     when_text,
 )
+from ui.shapes import Job, Passage
 from ui.words import Words
 
 EN, ZH = Words("en"), Words("zh")
@@ -52,9 +56,40 @@ def test_a_moment_is_shown_to_the_minute_and_nonsense_as_it_is():
 
 
 def test_a_place_names_what_is_known_of_file_page_and_heading():
-    assert place_text("/a/b.pdf", 3, "Leave", EN) == "b.pdf · page 3 · Leave"
-    assert place_text("/a/b.pdf", None, "", EN) == "b.pdf"
-    assert place_text("", 0, "", ZH) == "第 0 页"
+    passage = Passage(1, path="/a/b.pdf", page=3, heading="Leave")
+
+    assert place_text(passage, EN) == "b.pdf · page 3 · Leave"
+    assert place_text(replace(passage, page=None, heading=""), EN) == "b.pdf"
+    assert place_text(replace(passage, heading=""), ZH, has_path=False) == "第 3 页"
+
+
+def test_what_is_printed_on_a_page_stands_beside_its_number():
+    passage = Passage(1, path="/a/b.pdf", page=4, page_label="iv")
+
+    assert place_text(passage, EN) == "b.pdf · page 4 (printed iv)"
+    assert place_text(passage, ZH) == "b.pdf · 第 4 页（页码 iv）"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "chinese"),
+    [
+        (-1, "0 s", "0 秒"),
+        (40.4, "40 s", "40 秒"),
+        (95, "2 min", "2 分钟"),
+        (3599, "1 h 0 min", "1 小时 0 分钟"),
+        (7500, "2 h 5 min", "2 小时 5 分钟"),
+    ],
+)
+def test_a_length_of_time_is_told_roughly(seconds, english, chinese):
+    assert duration_text(seconds, EN) == english
+    assert duration_text(seconds, ZH) == chinese
+
+
+def test_pace_is_told_as_far_as_it_is_known():
+    job = Job("j", passages_per_s=12.34, bytes_per_s=1_234_567.0, eta_s=95.0)
+
+    assert pace_text(job, EN) == "12.3 passages/s · 1.2 MB/s · about 2 min left"
+    assert pace_text(Job("j"), EN) == ""
 
 
 def test_long_text_is_cut_with_an_ellipsis():

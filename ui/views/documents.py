@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 import streamlit as st
 
 from ui.client import Client
-from ui.errors import RefusedError, UiError
+from ui.errors import UiError
 from ui.format import (
     clip,
     error_text,
@@ -19,14 +19,17 @@ from ui.format import (
     when_text,
 )
 from ui.marks import chunks_html, windows
-from ui.shapes import Collection, Document, Job, Status
+from ui.shapes import Collection, Document, Status
 from ui.state import api_url, session
+from ui.views.folders import show_folders, warn_of_held
+from ui.views.jobs import show_earlier, show_jobs
+from ui.views.upkeep import show_upkeep
 from ui.widgets import nothing, pick_collection, show_error
 from ui.words import Words
 
 _ROWS = 20  # documents on one page
 _WINDOW = 20_000  # characters of a preview shown at once
-_POLL_S = 0.5
+_SHOWN_WARNINGS = 3
 
 
 def show() -> None:
@@ -40,10 +43,24 @@ def show() -> None:
         show_error(error, words, key="retry_status", retry=nothing)
         return
     _add(collections, words)
-    _follow_all(words)
-    if status.n_active_jobs and not session().job_ids:
-        st.caption(words("jobs_elsewhere", n=status.n_active_jobs))
-    _list(status, collections, words)
+    # In a box of their own: what comes and goes here would make the tabs below start anew.
+    with st.container():
+        show_jobs(words)
+        warn_of_held(words)
+    listed, folders, upkeep = st.tabs(
+        [
+            f":material/description: {words('tab_documents')}",
+            f":material/folder_eye: {words('tab_folders')}",
+            f":material/database: {words('tab_upkeep')}",
+        ]
+    )
+    with listed:
+        _list(status, collections, words)
+        show_earlier(words)
+    with folders:
+        show_folders(collections, words)
+    with upkeep:
+        show_upkeep(words)
 
 
 def _add(collections: list[Collection], words: Words) -> None:
@@ -86,58 +103,6 @@ def _send(collection: str, files: list[tuple[str, BinaryIO]], words: Words) -> N
     state.collection = collection
     state.n_uploads += 1
     st.rerun()
-
-
-def _follow_all(words: Words) -> None:
-    state = session()
-    for job_id in list(state.job_ids):
-        _follow(job_id, words)
-    for at, job in enumerate(state.finished):
-        _outcome(job, at, words)
-
-
-@st.fragment(run_every=_POLL_S)
-def _follow(job_id: str, words: Words) -> None:
-    """Draw one upload's progress twice a second until it is finished."""
-    state = session()
-    if job_id not in state.job_ids:
-        return
-    try:
-        with Client(api_url()) as client:
-            job = client.job(job_id)
-    except UiError as error:
-        if isinstance(error, RefusedError):  # the server does not know it any more
-            state.job_ids.remove(job_id)
-        st.error(error_text(error, words))
-        return
-    if job.is_finished:
-        state.job_ids.remove(job_id)
-        state.finished.append(job)
-        st.rerun(scope="app")
-    st.progress(min(max(job.progress, 0.0), 1.0), text=_progress_text(job, words))
-
-
-def _progress_text(job: Job, words: Words) -> str:
-    if job.state == "queued":
-        return words("job_queued")
-    return words("job_running", done=min(job.n_done + 1, job.n_files), files=job.n_files)
-
-
-def _outcome(job: Job, at: int, words: Words) -> None:
-    told = words("job_done", stored=job.n_stored, skipped=job.n_skipped)
-    if job.state == "failed":
-        st.error(f"{words('job_failed')} {plain_markdown(job.message)}".strip())
-    else:
-        st.success(told, icon=":material/check_circle:")
-    if job.errors:
-        listed = "\n".join(
-            f"- **{plain_markdown(file_name(one.path), 120)}**: {plain_markdown(one.reason, 400)}"
-            for one in job.errors[:50]
-        )
-        st.warning(f"{words('job_errors', n=len(job.errors))}\n\n{listed}")
-    st.button(
-        words("dismiss"), key=f"dismiss_{job.id}", on_click=session().finished.pop, args=(at,)
-    )
 
 
 def _list(status: Status, collections: list[Collection], words: Words) -> None:
@@ -185,11 +150,20 @@ def _empty(status: Status, query: str, words: Words) -> None:
 def _rows(found: list[Document], words: Words) -> None:
     for document in found:
         told, actions = st.columns([5, 2], vertical_alignment="center")
-        told.html(_row_html(document, words))
+        with told:
+            st.html(_row_html(document, words))
+            _warnings(document, words)
         with actions.container(horizontal=True, gap="small", horizontal_alignment="right"):
             _actions(document, words)
-        for warning in document.warnings[:3]:
-            st.caption(f":material/warning: {plain_markdown(warning, 300)}")
+
+
+def _warnings(document: Document, words: Words, limit: int = _SHOWN_WARNINGS) -> None:
+    """Show what a reader of the document should know, e.g. that some of its text is hidden."""
+    lines = [f":orange[:material/warning:] {plain_markdown(one, 300)}" for one in document.warnings]
+    if len(lines) > limit:
+        lines[limit:] = [words("more_warnings", n=len(lines) - limit)]
+    if lines:
+        st.caption("  \n".join(lines))
 
 
 def _row_html(document: Document, words: Words) -> str:
@@ -242,6 +216,7 @@ def _preview(document: Document, words: Words) -> None:
         except UiError as error:
             st.error(error_text(error, words))
             return
+        _warnings(document, words, limit=len(document.warnings))
         if not found.text.strip():
             st.info(words("preview_empty"))
             return

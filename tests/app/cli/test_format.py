@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.cli.format import ago, place, processor, sections, size, table, until
+from app.cli.format import ago, clock, place, processor, sections, size, table, until
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -88,3 +88,11 @@ def test_sections_stand_below_each_other():
 def test_a_place_names_path_page_span():
     assert place("a.pdf", 3, 10, 20) == "a.pdf, page 3, characters 10-20"
     assert place("a.md", None, 0, 5) == "a.md, characters 0-5"
+    assert place("a.pdf", 4, 1, 2, "iv") == "a.pdf, page 4 (printed iv), characters 1-2"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.4, "0 s"), (59, "59 s"), (125, "2:05"), (3607, "1:00:07")]
+)
+def test_a_length_of_time_can_be_told_exactly(seconds, expected):
+    assert clock(seconds) == expected

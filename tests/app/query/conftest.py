@@ -69,9 +69,10 @@ class Library:
         return vector / max(1e-6, float(np.linalg.norm(vector)))
 
     def dense(
-        self, collection: str, vector: Vectors, k: int, document_ids: Sequence[str] | None
+        self, collection: str, query: str, k: int, document_ids: Sequence[str] | None
     ) -> list[Hit]:
         self.asked.append(("dense", str(k)))
+        vector = self.embed(query)
         scored = [
             _scored(hit, float((self.embed(hit.text) @ vector.T)[0, 0])) for hit in self.hits()
         ]
@@ -99,11 +100,10 @@ class Library:
             "dense": self.dense,
             "lexical": self.lexical,
             "text": self.texts.__getitem__,
-            "embed_query": self.embed,
             "count_tokens": lambda model, texts: [len(text) // 2 + 1 for text in texts],
             "context_length": lambda model: 4096,
             "check_chat": lambda model: None,
-            "embedding_model": "bge-m3:latest",
+            "embedding_model": lambda collection: "bge-m3:latest",
             "chat": chat,
             "chat_model": "scripted:1b" if chat else "",
         }

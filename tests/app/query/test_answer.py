@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.query.answer import MAX_QUESTION, MAX_SMALL_PASSAGE_TOKENS, answer, search
@@ -49,6 +51,23 @@ def test_a_borne_out_answer_keeps_its_words_and_gets_our_marks(library, says):
     assert answered.text == "Nikola Tesla was born in the village of Smiljan in 1856. [1]"
     assert citations_hold(library, answered)
     assert answered.models == {"chat": "scripted:1b", "embedding": "bge-m3:latest", "reranker": ""}
+
+
+def test_the_label_printed_on_a_page_reaches_passages_and_citations(library, says):
+    def paged(leg):
+        return lambda *asked: [replace(hit, page=4) for hit in leg(*asked)]
+
+    beats = library.beats(
+        says("Nikola Tesla was born in the village of Smiljan in 1856."),
+        dense=paged(library.dense),
+        lexical=paged(library.lexical),
+        page_label=lambda document_id, page: "iv" if document_id == "tesla.md" else "",
+    )
+
+    answered = done(answer(beats, Ask(BORN, "c")))
+
+    assert [(one.page, one.page_label) for one in answered.citations] == [(4, "iv")]
+    assert answered.passages[0].page_label == "iv"
 
 
 def test_what_is_not_borne_out_stays_uncited(library, says):

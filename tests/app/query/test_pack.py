@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from app.query.pack import BLOCK_TOKENS, MIN_TOKENS, pack
+from app.query.pack import BLOCK_TOKENS, MIN_TOKENS, labelled, pack, with_labels
+from app.query.types import Citation
 from ingest.types import Hit
 
 TEXT = "Alpha is the first letter. Beta is the second letter.\n\nGamma is the third letter. " * 4
@@ -92,6 +93,20 @@ def test_a_merged_passage_that_is_too_long_falls_back_to_its_best_hit():
 
     assert passages[0].start == 166
     assert passages[0].text == TEXT[166 : passages[0].end]
+
+
+def test_passages_and_citations_bear_the_label_printed_on_their_page():
+    passages = packed([hit("one", 0, 26, 0.9, page=4), hit("two", 0, 27, 0.8)])
+    cited = [
+        Citation(1, "one", "one.md", 4, 0, 5, "Alpha"),
+        Citation(2, "two", "two.md", None, 0, 9, "Something"),
+        Citation(3, "gone", "gone.md", 4, 0, 1, "?"),
+    ]
+
+    told = labelled(passages, lambda document, page: f"{document}-{page}")
+
+    assert [one.page_label for one in told] == ["one-4", ""]
+    assert [one.page_label for one in with_labels(cited, told)] == ["one-4", "", ""]
 
 
 def test_no_budget_gives_no_passages():
