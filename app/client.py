@@ -228,7 +228,9 @@ def noted_url(home: Path) -> str:
 def noting(home: Path, url: str) -> Iterator[None]:
     """Note for the time of the context where this server listens."""
     note = home / ADDRESS_FILE
-    note.write_text(url + "\n", encoding="ascii")
+    new = note.with_suffix(".new")
+    new.write_text(url + "\n", encoding="ascii")
+    new.replace(note)  # whoever reads it finds all of it or nothing
     try:
         yield
     finally:

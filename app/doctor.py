@@ -15,6 +15,8 @@ from app.config import Settings
 from app.machine import GIB, Machine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.api.wire import StatusOut
     from engine.types import ModelEntry
 
@@ -174,11 +176,10 @@ def _machine() -> list[Finding]:
 
 def _models(settings: Settings) -> list[Finding]:
     from engine.library.store import Library
-    from engine.runtime.probe import refused_digests
 
     entries = Library(settings.engine.models_dir).entries()
     memory = settings.engine.models_dir / "probed.json"
-    bad = refused_digests(memory)
+    bad = _refused(memory)
     return [
         *judge_models(entries, (settings.embed_model, settings.chat_model)),
         *(
@@ -191,6 +192,16 @@ def _models(settings: Settings) -> list[Finding]:
             if one.model_digest in bad
         ),
     ]
+
+
+def _refused(memory: Path) -> tuple[str, ...]:
+    from engine.runtime.probe import build_name, refused_digests
+
+    try:
+        from engine.runtime.llama import build_features
+    except (ImportError, OSError):  # said better by `_engine_build`
+        return ()
+    return refused_digests(memory, build_name(build_features()))
 
 
 def _server(settings: Settings) -> list[Finding]:

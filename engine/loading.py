@@ -167,8 +167,8 @@ class Loader:
 
     def _hold(self, held: ExitStack, load: Load, keep_alive_s: float | None) -> Runner:
         """Have the model in memory; a context that nobody asked for gives way to memory."""
+        n_ctx = self._n_ctx(load)
         while True:
-            n_ctx = self._n_ctx(load)
             try:
                 return held.enter_context(
                     self._pool.use(
@@ -184,7 +184,7 @@ class Loader:
                 if shorter is None:
                     raise
                 _log.warning("context shortened name=%s n_ctx=%s", load.entry.name, shorter)
-                self._automatic[load.key(0)] = shorter
+                self._automatic[load.key(0)] = n_ctx = shorter
 
     def _draft(self, options: Options, kind: Kind) -> ModelEntry | None:
         """Find the model that drafts, if one is named.
@@ -196,14 +196,16 @@ class Loader:
         return self._find(options.draft_model) if is_named and self._find is not None else None
 
     def _n_ctx(self, load: Load) -> int:
-        """Decide the tokens per request; one that nobody said is decided once."""
+        """Decide the tokens per request; one that nobody said holds while the model is there."""
         wanted, said = load.options.num_ctx, self._settings.n_ctx
         if self._is_automatic(load):
-            if load.key(0) not in self._automatic:
-                if len(self._automatic) >= _MAX_REMEMBERED:
-                    self._automatic.clear()
-                self._automatic[load.key(0)] = self._automatic_ctx(load)
-            return self._automatic[load.key(0)]
+            known = self._automatic.get(load.key(0))
+            if known is not None and self._pool.holds(load.key(known)):
+                return known
+            if len(self._automatic) >= _MAX_REMEMBERED:
+                self._automatic.clear()
+            chosen = self._automatic[load.key(0)] = self._automatic_ctx(load)
+            return chosen
         if load.kind != "chat":
             said = said or DEFAULT_EMBED_CTX
         if wanted and load.entry.projector_paths:
@@ -303,11 +305,10 @@ class Loader:
         self, entry: ModelEntry, kind: Kind, options: Options, placement: Placement
     ) -> bool:
         from engine.runtime.llama import build_features
-        from engine.runtime.probe import Prober, Trial
+        from engine.runtime.probe import Prober, Trial, build_name
 
         if self._known_prober is None:
-            features = build_features()
-            build = f"{features['llama-cpp-python']} {features['system_info']}"
+            build = build_name(build_features())
             self._known_prober = Prober(self._settings.models_dir / "probed.json", build)
         trial = Trial(
             path=entry.model_path,

@@ -55,7 +55,7 @@ def _from_schema(schema: Mapping[str, object]) -> str:
     from engine.runtime.schema_native import gbnf_from_schema  # loads the native package
 
     try:
-        return gbnf_from_schema(json.dumps(schema))
+        return gbnf_from_schema(json.dumps(_without_ref_above(schema)))
     except (
         ValueError,
         KeyError,
@@ -67,6 +67,18 @@ def _from_schema(schema: Mapping[str, object]) -> str:
         raise FormatError(
             f"invalid format: this JSON schema cannot be turned into a grammar: {error}"
         ) from error
+
+
+def _without_ref_above(schema: Mapping[str, object]) -> Mapping[str, object]:
+    """Put a reference that stands at the top one level down.
+
+    Beside one the converter does not look for others, and a class that holds itself has one at the
+    top and others below.
+    """
+    if "$ref" not in schema:
+        return schema
+    beside = {name: value for name, value in schema.items() if name != "$ref"}
+    return {**beside, "oneOf": [{"$ref": schema["$ref"]}]}
 
 
 def _check_counts(schema: Mapping[str, object]) -> None:
@@ -88,9 +100,11 @@ def _check_counts(schema: Mapping[str, object]) -> None:
                 )
 
 
-def check_size(grammar: str) -> None:
+def check_size(grammar: str) -> int:
     """Refuse a grammar that is too large or too deep to be read, or has too many ways.
 
+    Returns:
+        the most ways that one rule leads on at once.
     Raises:
         FormatError: says which it is.
     """
@@ -107,4 +121,4 @@ def check_size(grammar: str) -> None:
                 "the grammar cannot be used: its brackets are nested deeper than "
                 f"{_MAX_NESTING:,}; give the inner parts rules of their own"
             )
-    check_ways(grammar)
+    return check_ways(grammar)

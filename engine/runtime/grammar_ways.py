@@ -49,11 +49,13 @@ class _Rule:
 _CHARACTER = _Ways(0, 1)
 
 
-def check_ways(grammar: str) -> None:
+def check_ways(grammar: str) -> int:
     """Refuse a grammar that llama.cpp would follow in too many ways, or for ever.
 
     What cannot be read here is left to llama.cpp, which says why it cannot.
 
+    Returns:
+        the most ways that one rule leads on at once.
     Raises:
         FormatError: names the rule.
     """
@@ -61,6 +63,7 @@ def check_ways(grammar: str) -> None:
     known: dict[str, _Ways] = {}
     for name in list(rules):
         _solve(name, rules, known)
+    widest = max((one.into for one in known.values()), default=0)
     for name, rule in rules.items():
         for choice in rule.choices:
             into = 0
@@ -69,6 +72,8 @@ def check_ways(grammar: str) -> None:
                 into = ways.into + min(ways.through, MAX_WAYS) * into
                 if into > MAX_WAYS:
                     raise _too_many(name)
+                widest = max(widest, into)
+    return widest
 
 
 def _solve(first: str, rules: dict[str, _Rule], known: dict[str, _Ways]) -> None:

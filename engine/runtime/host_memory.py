@@ -57,8 +57,10 @@ def _limits(root: Path) -> list[tuple[int, int]]:
         for folder in _folders(root, names[0]):
             limit, used = _number(folder / names[0]), _number(folder / names[1])
             if limit:
-                # Cached files that nobody maps give way when memory is short.
-                cached = _statistic(folder / names[2], "inactive_file")
+                # Cached files give way when memory is short, those that were read twice too (as
+                # every model file is, by its trial and its load). MemAvailable counts both.
+                statistics = folder / names[2]
+                cached = sum(_statistic(statistics, f"{one}active_file") for one in ("", "in"))
                 found.append((limit, max(0, limit - max(0, used - cached))))
     return found
 

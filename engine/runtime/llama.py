@@ -344,7 +344,7 @@ class Context:
         if model.adapters:
             self._apply(model.adapters)
         self._memory = native.llama_get_memory(self._context)
-        self._n_window: int = native.llama_model_n_swa(model.pointer)
+        self.n_window: int = native.llama_model_n_swa(model.pointer)  # 0 = no sliding window
         self.can_trim = model.can_trim  # whether `forget` can keep any beginning of a sequence
         self.pooling: int = native.llama_pooling_type(self._context)
         self.n_batch = n_batch
@@ -383,7 +383,7 @@ class Context:
         # A sliding window forgets what lies far back: what is cut off there cannot be made good.
         begin = native.llama_memory_seq_pos_min(self._memory, sequence)
         end = native.llama_memory_seq_pos_max(self._memory, sequence)
-        if 0 < from_position <= end and begin > max(0, from_position - self._n_window):
+        if 0 < from_position <= end and begin > max(0, from_position - self.n_window):
             return False
         return bool(native.llama_memory_seq_rm(self._memory, sequence, from_position, -1))
 

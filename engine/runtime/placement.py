@@ -55,9 +55,13 @@ class Placement:
         return {one.device: one.size_bytes for one in self.shares}
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """Compare placements of one wish: layers on GPUs, then tokens, then slots."""
-        return self.n_gpu_layers, self.n_ctx, self.n_slots
+    def rank(self) -> tuple[int, int]:
+        """Compare placements of one wish: layers on GPUs, then tokens.
+
+        Slots do not count: for them a chat and an embedding model would drive each other out at
+        every question.
+        """
+        return self.n_gpu_layers, self.n_ctx
 
 
 def host_margin(total_bytes: int) -> int:
@@ -105,8 +109,8 @@ def place(weights: Weights, machine: Machine, wish: Wish) -> Placement:
     """Decide where a model goes.
 
     All of it on one GPU, else on all GPUs in proportion to what is free, else as many layers as
-    fit; a context that nobody asked for is stepped down before layers leave the GPU, and a model
-    gets fewer slots before it is refused.
+    fit; a context that nobody asked for is stepped down before layers leave the GPU. A model gets
+    fewer slots before it is refused, and before its context falls below the usual one.
 
     Raises:
         OutOfMemoryError: main memory has no room for what must be there.
@@ -191,19 +195,18 @@ class _Choice:
     def _contexts(self) -> Iterator[tuple[int, int]]:
         """Give (context, slots), the most wanted first."""
         n_ctx, n_slots = self._wish.n_ctx, self._wish.n_slots
+        least = n_ctx
         if not n_ctx:
             trained = self._weights.n_ctx_train or STEPS_CTX[0]
-            first = min(usual_ctx(self._machine.gpus), trained)
-            yield first, n_slots
-            for step in STEPS_CTX:
-                if step < first:
-                    yield step, n_slots
-            n_ctx = min(first, STEPS_CTX[-1])
-        else:
-            yield n_ctx, n_slots
+            n_ctx = min(usual_ctx(self._machine.gpus), trained)
+            least = min(n_ctx, DEFAULT_CTX)
+        yield n_ctx, n_slots
+        yield from ((step, n_slots) for step in STEPS_CTX if least <= step < n_ctx)
         while n_slots > 1:
             n_slots //= 2
-            yield n_ctx, n_slots
+            yield least, n_slots
+        if not self._wish.n_ctx:
+            yield from ((step, n_slots) for step in STEPS_CTX if step < least)
 
     def _first(
         self,

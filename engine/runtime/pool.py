@@ -103,6 +103,7 @@ class Pool:
         self._max_loaded, self._keep_alive_s, self._measure = max_loaded, keep_alive_s, measure
         self._loaded: dict[Key, _Loaded] = {}
         self._leaving: list[_Loaded] = []  # nobody's any more, but still in memory
+        self._awaited: list[Key] = []  # being loaded, or next in line; once for each who waits
         self._capacity: dict[str, int] = {}  # what is free while nothing is loaded
         self._counts = PoolCounts()
         self._changed = threading.Condition()
@@ -137,7 +138,7 @@ class Pool:
             keep_alive_s = -1.0
         loaded = self._claim(key, keep_alive_s)
         if loaded is None:
-            with self._loading:
+            with self._awaiting(key), self._loading:
                 loaded = self._claim(key, keep_alive_s)
                 if loaded is None:
                     free = self._make_room(fits)
@@ -159,6 +160,21 @@ class Pool:
         finally:
             if found is not None and loaded is not None:
                 self._release(found, loaded)
+
+    def holds(self, key: Key) -> bool:
+        """Tell whether a model is in memory, or somebody waits for it to be."""
+        with self._changed:
+            return key in self._loaded or key in self._awaited
+
+    @contextmanager
+    def _awaiting(self, key: Key) -> Iterator[None]:
+        with self._changed:
+            self._awaited.append(key)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._awaited.remove(key)
 
     def counts(self) -> PoolCounts:
         """Tell what happened since the start."""

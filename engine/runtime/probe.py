@@ -11,7 +11,7 @@ import json
 import logging
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _LOCK_WAIT_S = 5.0
 _MAX_REMEMBERED = 4096
 _REFUSED = ("refused", "hung")
+_PASSING = frozenset({"is late", "is cut short"})  # ends that say something of this moment only
 Run = Callable[[str, int], Ended]  # a trial's words, seconds of the processor
 Setting = tuple[str, object]  # an argument's name and its value, which JSON can say
 
@@ -101,7 +102,8 @@ class Prober:
         self._lock = threading.Lock()
         self._process = TrialProcess()
         self._run = run or self._process.run
-        self._late: set[str] = set()  # not written down: the machine may have been too busy
+        # Not written down: the machine may have been too busy, or its memory too full.
+        self._passing: dict[str, str] = {}
 
     def verdict(self, trial: Trial) -> Verdict:
         """Tell how to load a model.
@@ -111,10 +113,13 @@ class Prober:
         """
         key = f"{trial.name} {self._build}"
         with self._lock:
-            known = "hung" if key in self._late else _read(self._memory).get(key)
+            known = self._passing.get(key) or _read(self._memory).get(key)
             if known is None:
-                known = self._try(trial, key)
-                self._remember(key, known)
+                known, is_lasting = self._try(trial)
+                if is_lasting:
+                    self._remember(key, known)
+                else:
+                    self._passing[key] = known
         if known in _REFUSED:
             raise LoadError(self._refusal(trial.path, known))
         return Verdict(has_extra_buffers=known == "fast")
@@ -131,14 +136,19 @@ class Prober:
             f"convert it again (to try once more, delete {self._memory} and start the server anew)"
         )
 
-    def _try(self, trial: Trial, key: str) -> str:
-        """Try the fast way, then the safe one; what is no verdict on the file is raised."""
-        outcomes, said = [], ""
+    def _try(self, trial: Trial) -> tuple[str, bool]:
+        """Try the fast way, then the safe one; what is no verdict on the file is raised.
+
+        Returns:
+            the verdict, and whether it would be the same at another time.
+        """
+        outcomes: list[str] = []
+        said = ""
         for name, has_extra_buffers in (("fast", True), ("safe", False)):
             arguments = trial.arguments(has_extra_buffers=has_extra_buffers)
             ended = self._run(arguments, cpu_limit_s(trial.size_bytes))
             if ended.outcome == "works":
-                return name
+                return name, _PASSING.isdisjoint(outcomes)
             if ended.outcome == "refuses":  # in order, with a reason: no crash
                 raise LoadError(ended.said)
             _log.warning(
@@ -158,14 +168,11 @@ class Prober:
                 f"{trial.path.name}: the model's trial in a child process was cut short; the "
                 f"machine has too little memory or time for it now{f' ({said})' if said else ''}"
             )
-        if "is late" in outcomes:
-            self._late.add(key)
-        return "refused" if outcomes == ["crashes", "crashes"] else "hung"
+        verdict = "refused" if outcomes == ["crashes", "crashes"] else "hung"
+        return verdict, _PASSING.isdisjoint(outcomes)
 
     def _remember(self, key: str, verdict: str) -> None:
         """Write a verdict down beside those that other processes wrote meanwhile."""
-        if key in self._late:
-            return
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             with StoreLock(self._memory.with_suffix(".lock"), _LOCK_WAIT_S).held():
@@ -177,9 +184,15 @@ class Prober:
             _log.warning("probe verdict not kept file=%s error=%s", self._memory, error)
 
 
-def refused_digests(memory: Path) -> tuple[str, ...]:
-    """List the model files that a trial ended badly for, whatever the settings, for `doctor`."""
-    bad = (key for key, verdict in _read(memory).items() if verdict in _REFUSED)
+def build_name(features: Mapping[str, str]) -> str:
+    """Name the native library, so that another one is asked anew."""
+    return f"{features['llama-cpp-python']} {features['system_info']}"
+
+
+def refused_digests(memory: Path, build: str) -> tuple[str, ...]:
+    """List the model files that a trial of this build ended badly for, whatever the settings."""
+    known = _read(memory).items()
+    bad = (key for key, verdict in known if verdict in _REFUSED and key.endswith(f" {build}"))
     return tuple(dict.fromkeys(key.partition(" ")[0] for key in bad))
 
 

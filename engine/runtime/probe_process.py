@@ -15,9 +15,11 @@ from typing import Literal
 Outcome = Literal["works", "refuses", "crashes", "hangs", "is late", "is cut short"]
 
 REFUSED = 3  # the child's exit status for "no, and this is why"
-BASE_CPU_S = 30  # of the processor: Python, llama.cpp and a small model need two
-CPU_S_PER_GIB = 15.0  # reading, repacking and computing once
-PATIENCE = 5.0  # wall-clock time for each second of the processor: others compute too
+# Of the processor. A small model needs two seconds here; a GiB of 4-bit weights computes 130 GFLOP
+# in a trial, and a small board's core without vector instructions does two or three a second.
+BASE_CPU_S = 60
+CPU_S_PER_GIB = 60.0
+PATIENCE = 2.5  # wall-clock time for each second of the processor: others compute too
 _LOOK_S = 0.1
 _CRASHES = frozenset(
     getattr(signal, name)

@@ -61,9 +61,7 @@ class Reuse:
             assert seat is not None
             self._take(work, seat, saved)
 
-    def _choose(
-        self, work: Generation, free: Sequence[Slot]
-    ) -> tuple[Seat | None, tuple[Saved, ...]]:
+    def _choose(self, work: Generation, free: Sequence[Slot]) -> tuple[Seat | None, Saved | None]:
         places = [
             Place(
                 slot.number,
@@ -80,10 +78,12 @@ class Reuse:
             places,
             [one.tokens for one in saved],
             is_whole_only=not self._context.can_trim,
+            n_window=self._context.n_window,
         )
-        return seat, saved
+        # No other one: those that leave the cache for what is saved now are to be free by then.
+        return seat, saved[seat.saved] if seat is not None and seat.saved is not None else None
 
-    def _take(self, work: Generation, seat: Seat, saved: Sequence[Saved]) -> None:
+    def _take(self, work: Generation, seat: Seat, saved: Saved | None) -> None:
         slot = self._slots[seat.slot]
         slot.work = work
         if seat.follows is not None:
@@ -96,9 +96,9 @@ class Reuse:
         if seat.source is not None:
             source = self._slots[seat.source]
             self._bring(slot, self._copy(source), source.reusable)
-        elif seat.saved is not None:
-            self.cache.touch(saved[seat.saved])
-            self._bring(slot, saved[seat.saved].state, saved[seat.saved].tokens)
+        elif saved is not None:
+            self.cache.touch(saved)
+            self._bring(slot, saved.state, saved.tokens)
         is_whole_only = not self._context.can_trim
         n_usable = usable(prompt.tokens, slot.reusable, is_whole_only=is_whole_only)
         slot.seat(work, self._trim(slot, n_usable))

@@ -92,9 +92,17 @@ def physical_cores() -> int:
 
 
 def memory_of(buffers: Sequence[Buffer]) -> tuple[DeviceMemory, ...]:
-    """Add up what llama.cpp reported by device and kind; main memory comes first."""
+    """Add up what llama.cpp reported by device and kind; main memory comes first.
+
+    Of a mapped file llama.cpp reports all from the first tensor to the last, also those between
+    that it repacked into memory of their own; such a tensor counts once.
+    Source: llama.cpp, src/llama-model-loader.cpp, `get_mapping_range`.
+    """
     found = {HOST: DeviceMemory(HOST)}
-    for one in buffers:
+    mapped = sum(one.size_bytes for one in buffers if one.device == f"{HOST}_Mapped")
+    repacked = sum(one.size_bytes for one in buffers if _is_repacked(one))
+    twice = Buffer(HOST, "weights", -min(mapped, repacked))
+    for one in (*buffers, twice):
         name = HOST if _is_main_memory(one.device) else one.device.removesuffix("_Mapped")
         held = found.get(name, DeviceMemory(name))
         field = f"{one.kind}_bytes"
@@ -105,6 +113,11 @@ def memory_of(buffers: Sequence[Buffer]) -> tuple[DeviceMemory, ...]:
 def vram_bytes(memory: Sequence[DeviceMemory]) -> int:
     """Tell how much of it is not main memory."""
     return sum(one.size_bytes for one in memory if one.device != HOST)
+
+
+def _is_repacked(one: Buffer) -> bool:
+    is_extra = one.device.startswith(("CPU_", "AMX")) and one.device != f"{HOST}_Mapped"
+    return one.kind == "weights" and is_extra
 
 
 def _is_main_memory(device: str) -> bool:

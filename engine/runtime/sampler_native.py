@@ -26,6 +26,9 @@ _ALMOST_ZERO = 1e-30
 # with every character take four times as long for each, so it is over soon.
 _MAX_GRAMMAR_S = 0.1
 _MAX_GRAMMAR_ALL_S = 0.5  # the same for all tokens of the vocabulary
+# What honest ways, such as a list of words, may take more: 3 ns each and token here, and no end of
+# time even on slow machines.
+_WAY_S, _MAX_WAYS_S = 15e-9, 3.0
 _LAZY_ROOT = "root-after-thought"
 
 
@@ -59,7 +62,10 @@ class Sampler:
         self._awaited = grammar_after if grammar is not None and grammar_after else ""
         self._tail = ""  # end of what was written while the awaited text has not come
         biases = _biases(model, self._options)
+        self._grammar_all_s = _MAX_GRAMMAR_ALL_S  # of this grammar
         if grammar is not None:
+            ways_s = check_size(grammar) * model.n_vocab * _WAY_S
+            self._grammar_all_s += min(_MAX_WAYS_S, ways_s)
             self._grammar = _open_grammar(model, grammar, is_lazy=bool(self._awaited))
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         for link in _links(self._options, model, biases):
@@ -112,7 +118,7 @@ class Sampler:
         token = self._pick(self._candidates)
         if not self._allows(token):
             self._fill(logits)
-            self._follow(self._candidates, _MAX_GRAMMAR_ALL_S)
+            self._follow(self._candidates, self._grammar_all_s)
             # Only what is allowed stays: a filter that meets a probability of 0 computes NaN, and
             # llama.cpp ends the process when a grammar is given a token that it forbids.
             allowed = self._possible()
@@ -215,7 +221,6 @@ def _apply(sampler: object, candidates: NDArray[np.void]) -> native.llama_token_
 
 
 def _open_grammar(model: Model, grammar: str, *, is_lazy: bool) -> object:
-    check_size(grammar)
     root = "root"
     if is_lazy:
         root = _LAZY_ROOT

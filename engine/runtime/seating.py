@@ -41,6 +41,7 @@ def choose_seat(
     saved: Sequence[Sequence[int]] = (),
     *,
     is_whole_only: bool = False,
+    n_window: int = 0,
 ) -> Seat | None:
     """Start from the longest beginning that is held anywhere, and overwrite what is worth least.
 
@@ -49,23 +50,26 @@ def choose_seat(
     Args:
         saved: tokens of the prefixes in host memory.
         is_whole_only: what is held can be taken over whole or not at all (recurrent memories).
+        n_window: positions that a sliding window sees; 0 = there is none. A copy holds no more of
+            a longer sequence, so that is taken over whole or not at all.
     Returns:
         None if no slot is free.
     """
+
+    def copied(held: Sequence[int]) -> int:
+        return usable(prompt, held, is_whole_only=is_whole_only or 0 < n_window < len(held))
+
     shared = {one.slot: usable(prompt, one.cached, is_whole_only=is_whole_only) for one in places}
     slot = _choose_slot(prompt, [one for one in places if one.is_free], shared)
     if slot is None:
         return None
     own = Seat(slot, shared[slot])
     choices = [
-        (Seat(slot, shared[one.slot], source=one.slot), len(one.cached))
+        (Seat(slot, copied(one.cached), source=one.slot), len(one.cached))
         for one in places
         if one.slot != slot
     ]
-    choices += [
-        (Seat(slot, usable(prompt, one, is_whole_only=is_whole_only), saved=at), len(one))
-        for at, one in enumerate(saved)
-    ]
+    choices += [(Seat(slot, copied(one), saved=at), len(one)) for at, one in enumerate(saved)]
     paying = []
     for seat, n_copied in choices:
         n_gained = _gain(prompt, own.n_reused, seat.n_reused)
@@ -74,18 +78,19 @@ def choose_seat(
     best = max(paying, key=lambda seat: seat.n_reused, default=own)
     if is_whole_only:
         return best
-    return _following(prompt, places, best) or best
+    soon = [(copied(one.coming), one) for one in places if one.coming and one.slot != slot]
+    return _following(prompt, soon, best) or best
 
 
-def _following(prompt: Sequence[int], places: Sequence[Place], best: Seat) -> Seat | None:
-    """Wait for a slot that computes more of this prompt's beginning than is held anywhere."""
-    soon = [
-        (usable(prompt, one.coming), one.slot)
-        for one in places
-        if one.coming and one.slot != best.slot
-    ]
-    n_soon, slot = max(soon, default=(0, -1))
-    if _gain(prompt, best.n_reused, n_soon) < MIN_KEPT:
+def _following(prompt: Sequence[int], soon: Sequence[tuple[int, Place]], best: Seat) -> Seat | None:
+    """Wait for a slot that computes more of this prompt's beginning than is held anywhere.
+
+    Not for one that has got so far: what it holds was worth no copy, and grows less so.
+    """
+    ahead = [(n_soon, one.slot) for n_soon, one in soon if n_soon > len(one.cached)]
+    n_soon, slot = max(ahead, default=(0, -1))
+    n_gained = _gain(prompt, best.n_reused, n_soon)
+    if n_gained < MIN_KEPT or n_soon > _MAX_COPIED * n_gained:
         return None
     return Seat(best.slot, n_soon, follows=slot)
 

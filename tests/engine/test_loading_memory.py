@@ -99,10 +99,21 @@ def test_a_context_beyond_memory_ends_in_its_error_with_the_real_engine_too(entr
 
 
 def test_a_context_that_nobody_asked_for_gives_way_to_memory(entry, dry):
-    roomy, short = dry(small(8)), dry(small(0.5))
+    roomy, short = dry(small(8)), dry(small(0.38))
 
     assert load(roomy, entry).n_ctx == 4096
     assert load(short, entry).n_ctx == 2048
+
+
+def test_a_context_that_gave_way_comes_back_with_the_memory(entry, dry):
+    loader = dry(small(8), fails=lambda placement: placement.n_ctx > 2048)
+    assert load(loader, entry).n_ctx == 2048
+
+    loader.fails = lambda placement: False
+    assert load(loader, entry).n_ctx == 2048  # it is loaded so
+    loader.expire(entry)
+
+    assert load(loader, entry).n_ctx == 4096
 
 
 def test_a_load_that_fails_for_memory_is_tried_with_fewer_layers(entry, dry):

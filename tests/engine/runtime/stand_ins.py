@@ -28,8 +28,10 @@ def next_token(held):
 
 
 class StandInContext:
-    def __init__(self, *, n_batch=64, can_trim=True, can_shift=True):
+    def __init__(self, *, n_batch=64, can_trim=True, can_shift=True, n_window=0):
         self.n_batch, self.can_trim, self.can_shift = n_batch, can_trim, can_shift
+        self.n_window = n_window
+        self.begins: dict[int, int] = defaultdict(int)  # of what a window sees of restored ones
         self.held: dict[int, list[int]] = defaultdict(list)
         self.n_computed = 0
         self.steps: list[dict[int, int]] = []  # slot → tokens, of each step
@@ -69,7 +71,12 @@ class StandInContext:
     def forget(self, sequence, from_position=0):
         if not self.can_trim and 0 < from_position < len(self.held[sequence]):
             return False
+        is_cut = 0 < from_position < len(self.held[sequence])
+        if is_cut and self.begins[sequence] > max(0, from_position - self.n_window):
+            return False
         del self.held[sequence][from_position:]
+        if not from_position:
+            self.begins[sequence] = 0
         return True
 
     def cut(self, sequence, begin, end):
@@ -88,6 +95,7 @@ class StandInContext:
     def restore(self, sequence, state):
         tokens = state.view(np.int64).tolist()
         self.held[sequence] = tokens if self.is_restoring else tokens[: len(tokens) // 2]
+        self.begins[sequence] = max(0, len(tokens) - self.n_window) if self.n_window else 0
         return self.is_restoring
 
 

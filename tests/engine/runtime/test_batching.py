@@ -1,6 +1,7 @@
 """The worker without a model, turn by turn: what a slot says that it holds is what it holds."""
 
 import time
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,62 @@ def test_who_waits_for_anothers_beginning_can_leave():
     assert isinstance(failure(works[1]), CancelledError)
     assert worker.slots[1].work is None
     assert worker.slots[1].follow is None
+
+
+def test_a_short_common_beginning_is_no_reason_to_wait_for_a_long_prompt():
+    worker = driven(StandInContext(n_batch=256), n_ctx=3000)
+    worker.submit(long := request([*PASSAGES[:70], *range(2000)]))
+    while len(worker.slots[0].cached) < 1000:
+        worker.turn()
+
+    worker.submit(short := request([*PASSAGES[:70], 5]))
+    while not short.generated:
+        worker.turn()
+
+    assert not long.generated
+    worker.work_off()
+    assert final(short).context == alone([*PASSAGES[:70], 5], 4)
+
+
+def test_behind_a_sliding_window_a_slot_keeps_what_it_holds_instead_of_a_useless_copy():
+    context = StandInContext(n_window=20)
+    worker = driven(context)
+    works = [request([*PASSAGES[:n], 1], limit=200) for n in (150, 60)]
+    for work in works:
+        worker.submit(work)
+        while not work.generated:
+            worker.turn()
+    worker.cancel(works[1])
+
+    worker.submit(told := request([*PASSAGES, 2]))
+    worker.work_off()
+
+    assert (works[1].n_reused, told.n_reused) == (0, 60)
+    assert final(told).context == alone([*PASSAGES, 2], 4)
+    assert final(works[0]).context == alone([*PASSAGES, 1], 200)
+
+
+class RememberingContext(StandInContext):
+    """Counts the states that are still in memory whenever a further one is written."""
+
+    def __init__(self):
+        super().__init__()
+        self.states, self.n_alive = [], []
+
+    def save(self, sequence):
+        self.n_alive.append(sum(one() is not None for one in self.states))
+        state = super().save(sequence)
+        self.states.append(weakref.ref(state))
+        return state
+
+
+def test_what_leaves_the_memory_for_prefixes_is_gone_before_its_room_is_taken():
+    context = RememberingContext()
+    worker = driven(context, n_slots=1, prefix_cache_bytes=1000)
+
+    run(worker, *([at] * 100 for at in range(1, 5)))
+
+    assert context.n_alive == [0, 0, 0]
 
 
 def test_a_conversation_that_lost_its_slot_comes_back_from_memory():

@@ -2,7 +2,7 @@ import pytest
 
 from engine.errors import FormatError
 from engine.replies.gbnf import until
-from engine.runtime.grammar import JSON_OBJECT, grammar_of
+from engine.runtime.grammar import JSON_OBJECT, check_size, grammar_of
 from engine.runtime.grammar_ways import check_ways
 
 
@@ -56,6 +56,67 @@ def test_a_rule_that_can_begin_with_itself_is_refused(grammar):
 )
 def test_usual_grammars_pass(grammar):
     check_ways(grammar)
+
+
+def test_the_ways_are_told():
+    assert check_ways("root ::= " + " | ".join(f'"word{n}"' for n in range(500))) == 500
+    assert check_ways('root ::= "a" ("b" | "c")') == 2
+
+
+GAME = r"""
+root ::= turn+
+turn ::= [1-9] [0-9]? ". " move " " move "\n"
+move ::= (piece | pawn | "0-0" "-0"?) [+#]?
+piece ::= [KQRBN] [a-h]? [1-8]? "x"? square
+pawn ::= ([a-h] "x")? square ("=" [QRBN])?
+square ::= [a-h] [1-8]
+"""
+PROGRAM = r"""
+root ::= function*
+function ::= type name "(" (argument ("," ws argument)*)? ")" "{" line* "}"
+type ::= ("int" | "float") [ ]+
+argument ::= type name
+line ::= type name ws "=" ws sum ";" | name ws "=" ws sum ";" | name "(" (sum ("," sum)*)? ")" ";"
+       | "if" "(" sum ("<" | "<=" | "==") sum ")" "{" line* "}" ("else" "{" line* "}")? | comment
+sum ::= product(("+" | "-") product)*
+product ::= atom (("*" | "/") atom)*
+atom ::= name | [0-9]+ | "-" atom | name "(" sum? ")" | "(" ws sum ws ")"
+comment ::= "//" [^\n]* "\n" | "/*" ([^*] | "*" [^/])* "*/"
+name ::= [a-zA-Z_] [a-zA-Z_0-9]*
+ws ::= [ \t\n]*
+"""
+WORDS = r"""
+root ::= sign+ ([ \t\n] sign+)*
+sign ::= kana | han | [、-〾] | [!"#()\[\]\\^_`{|}~]
+kana ::= [ぁ-ゟ] | [ァ-ヿ]
+han ::= [一-鿿]
+"""
+LIST = r"""
+root ::= "[\n" ws (value (",\n" ws value)*)? "]"
+value ::= "{" ws (text ":" ws value ("," ws text ":" ws value)*)? "}" ws | text | number | root
+text ::= "\"" ([^"\\\x7F\x00-\x1F] | "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4}))* "\"" ws
+number ::= ("-"? ([0-9] | [1-9] [0-9]{0,15})) ("." [0-9]+)? ([eE] [-+]? [1-9] [0-9]{0,15})? ws
+ws ::= | " " | "\n" [ \t]{0,20}
+"""
+
+
+@pytest.mark.parametrize("grammar", [GAME, PROGRAM, WORDS, LIST])
+def test_the_kinds_of_grammars_that_people_write_pass(grammar):
+    check_size(grammar)
+
+
+def test_schemas_with_many_optional_fields_and_with_deep_ones_pass():
+    deep = {"type": "string"}
+    for _ in range(60):
+        deep = {"type": "object", "properties": {"a": deep, "b": {"type": "number"}}}
+    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(120)}}
+    tree = {"$ref": "#/$defs/n", "$defs": {"n": {"type": "object", "properties": {
+        "kids": {"type": "array", "items": {"$ref": "#/$defs/n"}, "maxItems": 900},
+        "kind": {"anyOf": [{"type": "null"}, {"enum": ["a", "b"]}, {"type": "integer"}]},
+    }}}}  # fmt: skip
+
+    for schema in (deep, wide, tree):
+        check_size(grammar_of(schema) or "")
 
 
 @pytest.mark.parametrize("grammar", ["", "root", "root ::= (", 'root ::= "', "::=", "root ::= )"])

@@ -35,6 +35,14 @@ def test_a_limit_of_version_two_counts_less_what_is_used(root):
     assert (found.free_bytes, found.total_bytes) == (3 * GIB // 4, GIB)
 
 
+def test_files_that_were_read_twice_are_no_memory_in_use(root):
+    write(root, "sys/fs/cgroup/memory.max", str(GIB))
+    write(root, "sys/fs/cgroup/memory.current", str(GIB))
+    write(root, "sys/fs/cgroup/memory.stat", f"active_file {GIB // 2}\ninactive_file {GIB // 4}")
+
+    assert host_memory(root).free_bytes == 3 * GIB // 4
+
+
 def test_a_limit_of_a_group_above_the_processs_own_counts(root):
     write(root, "proc/self/cgroup", "0::/user.slice/quire.service")
     write(root, "sys/fs/cgroup/user.slice/memory.max", str(GIB))

@@ -122,6 +122,22 @@ def test_a_context_that_was_asked_for_costs_slots_and_is_never_cut():
     assert (found.n_ctx, found.n_slots) == (131_072, 2)
 
 
+def test_slots_are_given_up_before_the_usual_context_is():
+    sizes = [place(SEVEN, machine(gib), CHAT) for gib in (16, 5.5, 5.1)]
+    alone = replace(CHAT, n_slots=1)
+
+    assert [one.n_ctx for one in sizes] == [4096] * 3
+    assert [one.n_slots for one in sizes] == [4, 2, 1]
+    assert {place(SEVEN, machine(4.9), one).n_ctx for one in (CHAT, alone)} == {2048}
+
+
+def test_nobody_needs_to_leave_for_more_slots():
+    many, one = (place(SEVEN, machine(gib), CHAT) for gib in (16, 5.1))
+
+    assert many.n_slots > one.n_slots
+    assert many.rank == one.rank
+
+
 def test_a_context_that_nobody_asked_for_is_stepped_down_before_layers_leave_the_gpu():
     roomy, short = machine(64, gpu(0, 24)), machine(64, gpu(0, 24, 7.5))
 

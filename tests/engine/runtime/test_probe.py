@@ -69,6 +69,17 @@ def test_a_trial_that_is_late_is_not_repeated_by_this_process_but_by_the_next(tm
     assert ask(probing(tmp_path, 0)).has_extra_buffers
 
 
+@pytest.mark.parametrize(
+    "end", [Ended(-signal.SIGKILL), Ended(-signal.SIGKILL, is_late=True)], ids=["memory", "time"]
+)
+def test_a_model_that_only_now_needs_the_slow_way_gets_the_fast_one_later(tmp_path, end):
+    prober = probing(tmp_path, end, 0)
+
+    assert not ask(prober).has_extra_buffers
+    assert not ask(prober).has_extra_buffers  # without another trial
+    assert ask(probing(tmp_path, 0)).has_extra_buffers
+
+
 def test_a_file_that_only_crashes_with_extra_buffers_is_loaded_without(tmp_path):
     assert not ask(probing(tmp_path, -signal.SIGILL, 0)).has_extra_buffers
 
@@ -122,8 +133,9 @@ def test_the_refused_files_can_be_listed(tmp_path):
             prober.verdict(Trial(Path("m"), f"sha256:{number}", "chat", num_gpu=0))
     prober.verdict(Trial(Path("m"), "sha256:3", "chat", num_gpu=0))
 
-    assert refused_digests(tmp_path / "probed.json") == ("sha256:1", "sha256:2")
-    assert refused_digests(tmp_path / "nothing.json") == ()
+    assert refused_digests(tmp_path / "probed.json", "build") == ("sha256:1", "sha256:2")
+    assert refused_digests(tmp_path / "probed.json", "newer build") == ()
+    assert refused_digests(tmp_path / "nothing.json", "build") == ()
 
 
 def _remember(folder, number):

@@ -149,6 +149,61 @@ def test_a_recurrent_memory_is_taken_over_whole_or_not_at_all(tiny, load):
     assert longer.text == cold(load, PASSAGES + "Two?", "mamba.gguf").text
 
 
+def write_windowed(path, n_window):
+    """Write a model of which every second layer sees only what came just before (gemma3)."""
+    n_head = tiny_models.N_EMBD // tiny_models.N_HEAD
+    writer = gguf.GGUFWriter(path, "gemma3")
+    writer.add_context_length(tiny_models.N_CTX_TRAIN)
+    writer.add_embedding_length(tiny_models.N_EMBD)
+    writer.add_block_count(tiny_models.N_LAYERS)
+    writer.add_feed_forward_length(tiny_models.N_FF)
+    writer.add_head_count(tiny_models.N_HEAD)
+    writer.add_head_count_kv(tiny_models.N_HEAD)
+    writer.add_key_length(n_head)
+    writer.add_value_length(n_head)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_sliding_window(n_window)
+    writer.add_sliding_window_pattern(2)
+    n_vocab = tiny_models._chat_tokenizer(writer)
+    weights = tiny_models._Weights(writer, 5)
+    weights.add("token_embd.weight", n_vocab, tiny_models.N_EMBD, scale=1.0)
+    weights.ones("output_norm.weight", tiny_models.N_EMBD)
+    weights.add("output.weight", n_vocab, tiny_models.N_EMBD, scale=0.5)
+    for layer in range(tiny_models.N_LAYERS):
+        name = f"blk.{layer}"
+        tiny_models._chat_layer(weights, name, "qwen3")
+        weights.ones(f"{name}.post_attention_norm.weight", tiny_models.N_EMBD)
+        weights.ones(f"{name}.post_ffw_norm.weight", tiny_models.N_EMBD)
+    tiny_models._save(writer)
+    return path
+
+
+def test_behind_a_sliding_window_what_a_slot_holds_is_not_lost_to_a_useless_copy(tiny, load):
+    write_windowed(tiny / "windowed.gguf", 32)
+    runner = load("windowed.gguf", n_ctx=512)
+    stream = first_pieces(runner, generation(runner, PASSAGES + "One?", limit=200))
+
+    short = say(runner, PASSAGES[:100] + "Two?", limit=1)
+    longer = say(runner, PASSAGES[:150] + "Two?")
+    stream.close()
+
+    assert short.final.n_reused == 0
+    assert longer.final.n_reused == short.final.n_prompt - len("Two?")
+    assert longer.text == cold(load, PASSAGES[:150] + "Two?", "windowed.gguf").text
+
+
+def test_behind_a_sliding_window_a_conversation_is_restored_to_go_on(tiny, load):
+    write_windowed(tiny / "windowed.gguf", 32)
+    runner = load("windowed.gguf", n_ctx=512, n_slots=1, prefix_cache_bytes=MEMORY)
+    first = say(runner, PASSAGES, limit=1)
+    say(runner, "Something else altogether. " * 5)
+
+    said = say(runner, PASSAGES + "Two?")
+
+    assert said.final.n_reused == first.final.n_prompt
+    assert said.text == cold(load, PASSAGES + "Two?", "windowed.gguf").text
+
+
 @pytest.fixture(scope="module")
 def starter(starter_models):
     from engine.library.store import Library

@@ -51,12 +51,13 @@ def test_buffers_are_added_up_by_device():
     memory = memory_of(buffers)
 
     assert memory == (
-        DeviceMemory("CPU", 14, 0, 2),
+        DeviceMemory("CPU", 10, 0, 2),  # what is repacked lies within what is mapped
         DeviceMemory("CUDA0", 5, 3, 0),
         DeviceMemory("CUDA1", 0, 0, 1),
     )
     assert vram_bytes(memory) == 9
     assert memory_of([]) == (DeviceMemory("CPU"),)
+    assert memory_of(buffers[4:5]) == (DeviceMemory("CPU", 4),)
 
 
 def test_two_projectors_are_refused(tiny):

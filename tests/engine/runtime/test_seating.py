@@ -102,6 +102,42 @@ def test_nobody_waits_for_a_beginning_that_is_hardly_longer_than_what_is_there()
     assert choose_seat(SECOND, [leader, Place(1, [])]) == Seat(1, 1450, source=0)
 
 
+def test_nobody_waits_for_one_that_has_got_so_far_but_holds_too_much_for_a_copy():
+    coming = [*range(70), *[7] * 4000]
+    leader = busy(0, coming[:3000], coming=coming)
+
+    assert choose_seat([*range(70), -1], [leader, Place(1, [])]) == Seat(1, 0)
+
+
+def test_nobody_waits_for_what_will_be_worth_no_copy():
+    leader = busy(0, [], coming=FIRST)
+
+    assert choose_seat(SECOND, [leader, Place(1, PASSAGES[:1400])]) == Seat(1, 1400)
+
+
+@pytest.mark.parametrize(("n_window", "is_taken"), [(0, True), (1600, True), (1599, False)])
+def test_a_copy_of_more_than_a_window_sees_cannot_be_shortened(n_window, is_taken):
+    free, longer = Place(1, PASSAGES[:90]), busy(0, FIRST)
+    leader = busy(0, [], coming=FIRST)
+    own = Seat(1, 90)
+
+    copied = choose_seat(SECOND, [longer, free], n_window=n_window)
+    restored = choose_seat(SECOND, [free], [FIRST], n_window=n_window)
+    followed = choose_seat(SECOND, [leader, free], n_window=n_window)
+
+    assert copied == (Seat(1, 1500, source=0) if is_taken else own)
+    assert restored == (Seat(1, 1500, saved=0) if is_taken else own)
+    assert followed == (Seat(1, 1500, follows=0) if is_taken else own)
+
+
+def test_behind_a_window_what_is_continued_is_copied_whole():
+    places = [busy(0, PASSAGES, coming=PASSAGES), Place(1, [])]
+    leader = busy(0, [], coming=PASSAGES)
+
+    assert choose_seat(SECOND, places, n_window=99) == Seat(1, 1500, source=0)
+    assert choose_seat(SECOND, [leader, places[1]], n_window=99) == Seat(1, 1500, follows=0)
+
+
 def test_a_memory_that_cannot_be_cut_is_taken_over_whole_or_not_at_all():
     places = [busy(0, FIRST), busy(2, PASSAGES), Place(1, [])]
 
