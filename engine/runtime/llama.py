@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from engine.errors import LoadError, OutOfMemoryError, RuntimeFailedError
 from engine.runtime.batch_native import Batch
+from engine.runtime.compute_thread import COMPUTE
 from engine.runtime.log_native import LOG, start_backend
 from engine.runtime.params_native import LoadWatch, context_params, model_params
 from engine.runtime.placement import Placement
@@ -368,13 +369,17 @@ class Context:
         Raises:
             RuntimeFailedError: llama.cpp refuses; the sequences in the batch are in no known state.
         """
-        status = native.llama_decode(self._context, batch.native)
-        native.llama_synchronize(self._context)  # who measures a step measures all of it
+        status = COMPUTE.run(lambda: self._decode(batch))
         if status != 0:
             raise RuntimeFailedError(
                 f"{_DECODE_SAYS.get(status, 'llama.cpp could not compute')} (llama_decode answered "
                 f"{status} for {batch.n_tokens} tokens: {LOG.tail() or 'no reason given'})"
             )
+
+    def _decode(self, batch: Batch) -> int:
+        status: int = native.llama_decode(self._context, batch.native)
+        native.llama_synchronize(self._context)  # who measures a step measures all of it
+        return status
 
     def forget(self, sequence: int, from_position: int = 0) -> bool:
         """Drop a sequence's cache from a position on; False if this model cannot do it in part."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from llama_cpp import mtmd_cpp as native
 
 from engine.errors import LoadError, RequestError, RuntimeFailedError
+from engine.runtime.compute_thread import COMPUTE
 from engine.runtime.llama import Context, Model
 from engine.runtime.log_native import LOG
 from engine.runtime.media import SOUNDS, Media, Prompt, kind_of, placeholder, split_markers
@@ -90,19 +91,21 @@ class Projector:
         Raises:
             RuntimeFailedError: it cannot be computed; the sequence is in no known state.
         """
-        assert isinstance(media.chunk, _Chunk)
+        assert isinstance(chunk := media.chunk, _Chunk)
         after = ctypes.c_int32(position)
         with self._turn:
             LOG.tail()
-            status = native.mtmd_helper_eval_chunk_single(
-                self._context,
-                context.pointer,
-                media.chunk.pointer,
-                position,
-                sequence,
-                context.n_batch,
-                False,
-                ctypes.byref(after),
+            status = COMPUTE.run(
+                lambda: native.mtmd_helper_eval_chunk_single(
+                    self._context,
+                    context.pointer,
+                    chunk.pointer,
+                    position,
+                    sequence,
+                    context.n_batch,
+                    False,
+                    ctypes.byref(after),
+                )
             )
         if status != 0 or after.value != position + media.n_positions:
             raise RuntimeFailedError(

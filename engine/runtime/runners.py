@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.errors import GgufError, LoadError, RequestError
 from engine.library.gguf import read_header
+from engine.runtime.compute_thread import COMPUTE
 from engine.runtime.draft import DraftModel, check_vocabulary
 from engine.runtime.encoder import MAX_SEQUENCES, STEP_TOKENS, Encoder
 from engine.runtime.gate import Gate
@@ -69,12 +70,8 @@ def choose_batch(wanted: int, n_ctx: int, n_slots: int) -> int:
 
 
 def step_clock(*, has_gpu: bool) -> Callable[[], float]:
-    """Choose the clock that tells what steps of different sizes cost against each other.
-
-    On the processor that is the time which the worker's own thread computed: on a machine with
-    other work the time on the wall differed fourfold between equal steps (2 cores, load 8).
-    """
-    return time.perf_counter if has_gpu else time.thread_time
+    """Choose the clock that tells what steps of different sizes cost against each other."""
+    return time.perf_counter if has_gpu else COMPUTE.spent_s
 
 
 def physical_cores() -> int:
