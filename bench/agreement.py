@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.machine import describe
-from engine.config import EngineSettings, calm_openmp
+from bench.starters import starter_engine
+from engine.config import calm_openmp
 from engine.types import Final, GenerateRequest, Piece
 
 MODEL = "smollm2:135m"
@@ -65,18 +66,13 @@ def main():
     parser.add_argument("--tokens", type=int, default=32)
     options = parser.parse_args()
     calm_openmp(os.environ)  # noqa: TID251
-    from engine.engine import Engine
-    from engine.library.starters import install_starters
-    from engine.library.store import Library
-
     print(describe())
     texts = prompts(options.prompts)
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in install_starters(Library(Path(folder))):
-            pass
-        settings = EngineSettings(Path(folder), keep_alive_s=-1, n_ctx=1024, n_parallel=N_PARALLEL)
-        with Engine(settings) as engine:
-            runs = measure(engine, texts, options.tokens)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        starter_engine(Path(folder), n_ctx=1024, n_parallel=N_PARALLEL) as engine,
+    ):
+        runs = measure(engine, texts, options.tokens)
     report(texts, runs)
 
 

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from bench.machine import describe
-from engine.config import EngineSettings, calm_openmp
+from bench.starters import starter_engine
+from engine.config import calm_openmp
 
 COLLECTION = "bench"
 WORDS = ["copper", "salt", "glass", "amber", "ledger", "harbour", "orchard", "lantern", "velvet"]
@@ -29,19 +30,15 @@ def main():
     parser.add_argument("--saves", type=int, default=30)
     options = parser.parse_args()
     calm_openmp(os.environ)  # noqa: TID251
-    from engine.engine import Engine
-    from engine.library.starters import install_starters
-    from engine.library.store import Library
-
     print(describe())
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in install_starters(Library(Path(folder) / "models")):
-            pass
-        with Engine(EngineSettings(Path(folder) / "models", keep_alive_s=-1)) as engine:
-            engine.embed("all-minilm", ["warm up"])
-            print("| measure | value |\n|---|---|")
-            for name, value in measure(engine, Path(folder), options):
-                print(f"| {name} | {value} |", flush=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        starter_engine(Path(folder) / "models") as engine,
+    ):
+        engine.embed("all-minilm", ["warm up"])
+        print("| measure | value |\n|---|---|")
+        for name, value in measure(engine, Path(folder), options):
+            print(f"| {name} | {value} |", flush=True)
 
 
 def measure(engine, home, options):

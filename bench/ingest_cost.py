@@ -9,7 +9,7 @@ import time
 from bench import follow
 from bench import ingest_baseline as baseline
 from bench import ingest_corpus as corpus
-from bench.ingest_speed import library, percentile, put, starter_embedder, starter_engine
+from bench.ingest_speed import library, percentile, put, starter_embedder, warm_engine
 from bench.resident import resident_mb, watched_peak
 
 
@@ -52,7 +52,7 @@ def rename(folder, scale):
 
 def saved(folder, scale):
     """Save small files into a watched folder; wait until the vectors find each."""
-    with starter_engine(folder) as engine:
+    with warm_engine(folder) as engine:
         embedder = starter_embedder(engine)
         tree = written(folder / "tree", 20)
         with library(folder / "home", embedder) as kb:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from bench import ingest_baseline as baseline
 from bench import ingest_corpus as corpus
 from bench.ingest_formats import every_format
+from bench.starters import starter_engine
 
 CHUNK_TOKENS = 240
 MAX_TOKENS = 254  # of all-MiniLM without its two marks
@@ -21,15 +22,8 @@ N_IDLE = 100
 
 
 @contextmanager
-def starter_engine(folder):
-    from engine.config import EngineSettings
-    from engine.engine import Engine
-    from engine.library.starters import install_starters
-    from engine.library.store import Library
-
-    for _ in install_starters(Library(folder / "models")):
-        pass
-    with Engine(EngineSettings(folder / "models", keep_alive_s=-1)) as engine:
+def warm_engine(folder):
+    with starter_engine(folder / "models") as engine:
         engine.embed(baseline.MODEL, ["warm up"])
         yield engine
 
@@ -63,7 +57,7 @@ def put(kb, files):
 
 def whole(folder, scale, dev=None):
     """Ingest every format with the starter model; compare with the engine alone, same texts."""
-    with starter_engine(folder) as engine:
+    with warm_engine(folder) as engine:
         files = list(every_format(max(1, round(2 * scale))))
         yield _end_to_end(folder / "formats", engine, files, "all formats")
         if dev is not None:
@@ -166,7 +160,7 @@ def load(folder, scale):
 def search(folder, scale):
     """Search by question, first alone, then while documents come in at full speed."""
     n_first = max(5, round(30 * scale))
-    with starter_engine(folder) as engine:
+    with warm_engine(folder) as engine:
         embedder = starter_embedder(engine)
         with library(folder / "home", embedder) as kb:
             put(kb, [(f"first-{name}", data) for name, data in corpus.generated(n_first, seed=1)])

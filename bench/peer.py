@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from bench import starters
+
 N_SLOTS = 16
 N_CTX = 3072  # tokens of one request
 EMBED_CTX = 512
@@ -47,12 +49,9 @@ class Files:
 
 def install(folder):
     """Install the starter models and tell where their GGUF files lie."""
-    from engine.library.starters import CHAT_NAME, EMBEDDING_NAME, install_starters
-    from engine.library.store import Library
+    from engine.library.starters import CHAT_NAME, EMBEDDING_NAME
 
-    library = Library(folder)
-    for _ in install_starters(library):
-        pass
+    library = starters.install(folder)
     chat, embedding = (str(library.find(one).model_path) for one in (CHAT_NAME, EMBEDDING_NAME))
     return Files(str(folder), chat, embedding)
 

@@ -27,6 +27,7 @@ from pathlib import Path
 import httpx
 
 from bench.machine import describe
+from bench.starters import install
 
 CHAT, EMBED = "smollm2:135m", "all-minilm:latest"
 PERIOD_S = 10.0
@@ -83,11 +84,7 @@ def main():
 
 def start(home):
     """Start `quire serve --engine-only` with the starter models; return it and its address."""
-    from engine.library.starters import install_starters
-    from engine.library.store import Library
-
-    for _ in install_starters(Library(home / "models")):
-        pass
+    install(home / "models")
     more = {
         "HOME": str(home),
         "QUIRE_HOME": str(home / "quire"),

@@ -12,7 +12,6 @@ import os
 import statistics
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.machine import describe
+from bench.starters import install
 from engine.config import calm_openmp
-from engine.library.starters import install_starters
 from engine.library.store import Library
 from engine.runtime.grammar import grammar_of
 from engine.types import Final, Options
@@ -216,7 +215,7 @@ def main() -> None:
     with ExitStack() as opening:
         folder = given.models or Path(opening.enter_context(tempfile.TemporaryDirectory()))
         if given.models is None:
-            deque(install_starters(Library(folder)), maxlen=0)
+            install(folder)
         runner = opening.enter_context(opened(folder, given.model, given.draft, given.num_gpu))
         for line in costs(runner):
             print(line)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.errors import EngineError
 from engine.runtime.batch_native import Batch
+from engine.runtime.host_memory import host_memory
 from engine.runtime.llama import Context, Model, build_features
 from engine.runtime.placement import Placement
 from engine.runtime.probe_process import REFUSED
@@ -74,19 +75,9 @@ def _be_modest(cpu_s: int) -> None:
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-        if build_features()["gpu_offload"] == "no" and (free := _available_bytes()):
+        if build_features()["gpu_offload"] == "no" and (free := host_memory().free_bytes):
             room = max(free, _LEAST_MEMORY_BYTES)
             resource.setrlimit(resource.RLIMIT_DATA, (room, room))
-
-
-def _available_bytes() -> int:
-    """Tell how much memory is to be had; 0 where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return found[0] if found else 0
 
 
 def _read_vocabulary(model: Model) -> None:

@@ -35,6 +35,14 @@ def kb(open_kb):
 
 
 @pytest.fixture
+def folder(tmp_path):
+    """A folder to be watched."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def put(kb):
     """Ingest texts by path into a collection and wait."""
 

@@ -4,12 +4,12 @@ import shutil
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from time import monotonic
 
 import pytest
 
 from ingest.roots import Root
 from ingest.watch import Pace
+from tests.ingest.watching import until
 
 FAST = Pace(stable_s=0.03, unstable_s=1.0, look_s=0.03, reconcile_s=0.1)
 N_FILES = 80
@@ -42,17 +42,6 @@ def counted(kb):
     kb._store._writer.set_trace_callback(lambda sql: begun.append(sql) if "BEGIN" in sql else None)
     yield begun
     kb._store._writer.set_trace_callback(None)
-
-
-@contextmanager
-def until(condition, timeout_s=20.0):
-    """Wait until something is true; the wait itself has an end."""
-    yield
-    deadline = monotonic() + timeout_s
-    pause = threading.Event()
-    while not condition():
-        assert monotonic() < deadline, "it never became true"
-        pause.wait(0.02)
 
 
 def test_a_renamed_folder_is_followed_in_few_transactions_and_every_file_is_counted(

@@ -25,6 +25,7 @@ from ingest.load_child import (
 )
 from ingest.load_pool import IN_PROCESS_BYTES, LoadPool, ParserDiedError, PoolLimits, is_light
 from ingest.types import Block, Loaded
+from tests.ingest.libraries import is_alive
 
 TARGET = "tests.ingest.nasty_load:load"
 LOADED = Loaded(
@@ -71,14 +72,6 @@ def state_of(pid):
         return stat.rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return ""
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_loaded_text_comes_back_from_bytes_as_it_was():

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from ingest.embedders import Embedders
 from ingest.errors import CollectionNotFoundError, ModelMissingError, NothingToRevertError
 from ingest.migrations import chosen_model
 from tests.fakes import FakeModel
+from tests.ingest.watching import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "bag:latest", "new:latest"
@@ -64,13 +64,6 @@ def put(kb, files, collection="default"):
     return kb.wait(kb.submit(collection, data), 20)
 
 
-def until(condition):
-    deadline = monotonic() + 20
-    while not condition():
-        assert monotonic() < deadline, "did not happen"
-        threading.Event().wait(0.01)
-
-
 def titles(hits):
     return [hit.headings[0] for hit in hits]
 
@@ -110,7 +103,7 @@ def test_the_old_model_answers_and_new_files_go_first_while_the_new_one_learns(b
     bench.may_embed.clear()
 
     job_id = kb.migrate(NEW)
-    until(lambda: kb.migrations()[0].state == "running")
+    wait_until(lambda: kb.migrations()[0].state == "running")
 
     assert kb.nearest("default", "capital of France", 3) == before
     (way,) = kb.migrations()
@@ -133,9 +126,9 @@ def test_an_interrupted_migration_goes_on_after_a_restart(bench):
 
     kb = bench.open(NEW)
 
-    until(lambda: kb.collection("default").model == NEW)
+    wait_until(lambda: kb.collection("default").model == NEW)
     assert len(bench.embedded) == len(set(bench.embedded)) == 3
-    until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
+    wait_until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
     assert is_index_equal(kb)
 
 
@@ -145,19 +138,19 @@ def test_another_model_in_the_settings_begins_a_migration_and_a_choice_lasts_unt
     kb.close()
 
     kb = bench.open(NEW, NEW)
-    until(lambda: kb.collection("default").model == NEW)
+    wait_until(lambda: kb.collection("default").model == NEW)
     kb.wait(kb.migrate(OLD), 20)
     kb.close()
 
     kb = bench.open(NEW, NEW)  # the settings are as they were when OLD was chosen
-    until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
+    wait_until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
     assert kb.collection("default").model == OLD
     kb.create_collection("later")
     assert kb.collection("later").model == OLD
     kb.close()
 
     kb = bench.open(NEW, "")
-    until(lambda: kb.collection("default").model == NEW)
+    wait_until(lambda: kb.collection("default").model == NEW)
 
 
 def test_other_prefixes_are_another_model(bench, open_kb):
@@ -167,7 +160,7 @@ def test_other_prefixes_are_another_model(bench, open_kb):
 
     kb = open_kb(bench.old.embedder(document_prefix="passage: "))
 
-    until(lambda: kb.collection("default").document_prefix == "passage: ")
+    wait_until(lambda: kb.collection("default").document_prefix == "passage: ")
     assert titles(kb.nearest("default", "capital of France", 1)) == ["Cities"]
 
 
@@ -187,7 +180,7 @@ def test_questions_are_answered_although_the_old_model_is_gone(bench):
     assert kb.wait(sent, 20).n_stored == 1
     assert titles(kb.lexical("default", "owl", 3)) == ["Owl"]
     assert titles(kb.nearest("default", "hunts at night", 1)) == ["Owl"]
-    until(lambda: kb.collection("default").model == NEW)
+    wait_until(lambda: kb.collection("default").model == NEW)
     assert kb.collection("default").n_chunks == 4
     assert kb.migrations()[0].can_revert is False
 
@@ -222,12 +215,12 @@ def test_a_migration_that_is_stopped_keeps_what_it_paid_for(bench):
     put(kb, FILES)
     bench.may_embed.clear()
     kb.migrate(NEW)
-    until(lambda: kb.migrations()[0].state == "running")
+    wait_until(lambda: kb.migrations()[0].state == "running")
     stop = threading.Thread(target=kb.revert)
     stop.start()
     stop.join(20)
     bench.may_embed.set()
-    until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
+    wait_until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
     assert kb.collection("default").model == OLD
 
     assert kb.wait(kb.migrate(NEW), 20).state == "done"
@@ -294,12 +287,12 @@ def test_a_choice_does_not_come_back_with_settings_of_before(bench):
     kb.wait(kb.migrate(NEW), 20)
     kb.close()
     kb = bench.open(OLD, "")
-    until(lambda: kb.collection("default").model == OLD)
+    wait_until(lambda: kb.collection("default").model == OLD)
     kb.close()
 
     kb = bench.open(OLD, OLD)
 
-    until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
+    wait_until(lambda: kb.status()["jobs"] == {"queued": 0, "running": 0})
     assert kb.collection("default").model == OLD
 
 

@@ -17,13 +17,6 @@ TEA, OAT, RYE = (
 CLOCK = count(10**18, 10**6)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    return folder
-
-
 def write(path, text):
     """Write a file and give it a time of its own, whatever the resolution of the disk's clock."""
     path.parent.mkdir(parents=True, exist_ok=True)

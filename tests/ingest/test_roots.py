@@ -1,7 +1,6 @@
 import os
 import shutil
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,22 +12,9 @@ from ingest.errors import CollectionNotFoundError, IngestError, QueueFullError
 from ingest.reconcile import Seen
 from ingest.roots import NotWatchedError, Root
 from ingest.watch import Look, Pace, Watcher, paced
+from tests.ingest.watching import until, write
 
 FAST = Pace(stable_s=0.03, unstable_s=1.0, look_s=0.03)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    return folder
-
-
-def write(folder, files):
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def many(n):
@@ -41,17 +27,6 @@ def paths(kb, collection="default"):
 
 def state(kb):
     return kb.watched()[0].state
-
-
-@contextmanager
-def until(condition, timeout_s=20.0):
-    """Wait until something is true; the wait itself has an end."""
-    yield
-    deadline = monotonic() + timeout_s
-    pause = threading.Event()
-    while not condition():
-        assert monotonic() < deadline, "it never became true"
-        pause.wait(0.02)
 
 
 def test_several_folders_go_each_into_its_collection(kb, folder, tmp_path):

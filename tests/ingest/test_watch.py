@@ -1,21 +1,13 @@
 import shutil
 import threading
-from contextlib import contextmanager
-from time import monotonic
 
 import pytest
 
 from ingest.watch import Pace
 from tests.fakes import bag_of_terms
+from tests.ingest.watching import until, write
 
 FAST = Pace(stable_s=0.05, unstable_s=1.0, look_s=0.05)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -28,13 +20,6 @@ def sync(kb, folder):
 
 def paths(kb):
     return sorted(path for document in kb.documents()[0] for path in document.paths)
-
-
-def write(folder, files):
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def test_a_sync_follows_new_changed_moved_and_deleted_files(kb, sync, folder, model):
@@ -170,17 +155,6 @@ def test_a_broken_file_in_a_folder_is_reported_by_its_path(sync, folder):
     write(folder, {"sub/bad.txt": "\0broken", "good.txt": "fine"})
 
     assert [error.path for error in sync().errors] == ["sub/bad.txt"]
-
-
-@contextmanager
-def until(condition, timeout_s=20.0):
-    """Wait until something is true; the wait itself has an end."""
-    yield
-    deadline = monotonic() + timeout_s
-    pause = threading.Event()
-    while not condition():
-        assert monotonic() < deadline, "it never became true"
-        pause.wait(0.02)
 
 
 @pytest.mark.parametrize("is_polling", [False, True])

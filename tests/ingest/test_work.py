@@ -12,6 +12,7 @@ from ingest.jobs_store import Jobs, Task, Waiting
 from ingest.load_pool import LoadPool, PoolLimits
 from ingest.room import GAIN_BYTES
 from ingest.store import Store
+from tests.ingest.watching import wait_until
 
 
 @pytest.fixture
@@ -44,13 +45,6 @@ def start(jobs):
         worker.stop()
 
 
-def until(condition):
-    deadline = monotonic() + 20
-    while not condition():
-        assert monotonic() < deadline, "did not happen"
-        threading.Event().wait(0.01)
-
-
 def test_a_full_disk_pauses_the_job_which_goes_on_by_itself_when_there_is_room(jobs, start):
     free = [1024**2]
 
@@ -62,7 +56,7 @@ def test_a_full_disk_pauses_the_job_which_goes_on_by_itself_when_there_is_room(j
     worker = start(run, free_bytes=lambda: free[0])
     jobs.add("one", "c", [Task("upload", "a")])
     worker.wake()
-    until(lambda: "paused" in worker.job("one").message)
+    wait_until(lambda: "paused" in worker.job("one").message)
 
     assert worker.job("one").state == "running"
     assert "1.0 MB free" in worker.job("one").message
@@ -91,7 +85,7 @@ def test_a_job_that_waits_for_room_can_be_cancelled(jobs, start):
     worker = start(run, free_bytes=lambda: 0)
     jobs.add("one", "c", [Task("upload", "a")])
     worker.wake()
-    until(lambda: "paused" in worker.job("one").message)
+    wait_until(lambda: "paused" in worker.job("one").message)
 
     assert worker.cancel("one").message.startswith("cancelled with 1 steps left")
     assert worker.wait("one", 20).state == "failed"
@@ -178,7 +172,7 @@ def test_it_tidies_up_a_while_after_the_last_change_of_a_folder(jobs, start):
     worker = start(lambda *_: ended.append(monotonic()) or ("done", ""), rest_s=0.3)
     jobs.add("one", "c", [Task("remove", "a", "/root"), Task("remove", "b", "/root")])
     worker.wake()
-    until(lambda: worker.tidied)
+    wait_until(lambda: worker.tidied)
 
     assert worker.tidied[0] - ended[-1] >= 0.3
 
@@ -192,9 +186,9 @@ def test_it_tidies_up_at_once_after_uploads_and_when_it_is_stopped(jobs, start, 
 
     if root:
         assert not worker.tidied
-        until(lambda: not worker._message[0])
+        wait_until(lambda: not worker._message[0])
         worker.stop()
-    until(lambda: worker.tidied)
+    wait_until(lambda: worker.tidied)
 
 
 def test_a_job_that_comes_while_it_rests_does_not_wait(jobs, start):

@@ -1,11 +1,9 @@
 """Small files that want to become large, deep or endless: refused or read, never fetched."""
 
-import io
 import json
 import os
 import random
 import struct
-import zipfile
 
 import docx
 import openpyxl
@@ -14,6 +12,7 @@ import pytest
 
 from ingest.errors import BrokenFileError, FileRefusedError, TooLargeError
 from ingest.load.loaders import load
+from tests.ingest.load.making import parts_of, zipped
 
 DEEP = 100_000
 LAUGHS = "<!DOCTYPE r [<!ENTITY l0 'lol'>" + "".join(
@@ -28,21 +27,6 @@ DECLARED = {
     "of files and addresses": "<?xml version='1.0'?>" + FETCH + "]>",
     "behind a comment": "<?xml version='1.0'?><!-- <r " + "x" * 5000 + " -->" + LAUGHS + "]>",
 }
-
-
-def zipped(parts):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def parts_of(document):
-    buffer = io.BytesIO()
-    document.save(buffer)
-    with zipfile.ZipFile(buffer) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def word():

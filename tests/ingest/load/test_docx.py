@@ -9,12 +9,7 @@ from docx.oxml.ns import nsdecls
 
 from ingest.errors import BrokenFileError, EmptyFileError
 from ingest.load.loaders import load
-
-
-def saved(document):
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
+from tests.ingest.load.making import saved
 
 
 def rewritten(data, change):

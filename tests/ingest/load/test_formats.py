@@ -18,6 +18,7 @@ from reportlab.pdfgen.canvas import Canvas
 from ingest.errors import EmptyFileError, EncryptedFileError, FileRefusedError
 from ingest.load.loaders import LOADERS, MAIL_LOADERS, SUFFIXES, load
 from ingest.load.sniff import MAGIC_KINDS, TEXT_KINDS
+from tests.ingest.load.making import saved, zipped
 
 DOC = Path(__file__).parents[3] / "docs" / "formats.md"
 WORDS = {  # heading, paragraph, rows of a table
@@ -42,20 +43,6 @@ def test_the_documented_table_is_what_the_loaders_read():
     assert documented() == {kind: set(names.split()) for kind, names in kinds.items()}
     assert set(documented()) == set(LOADERS) | set(MAIL_LOADERS)
     assert {f".{one}" for names in documented().values() for one in names} == SUFFIXES
-
-
-def saved(document):
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
-
-
-def zipped(parts):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def page(heading, words, rows):

@@ -1,6 +1,5 @@
 """Old Office files through the real LibreOffice, where it is installed."""
 
-import io
 import shutil
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from pptx.util import Inches
 from ingest.errors import BrokenFileError, EncryptedFileError, TooLargeError
 from ingest.load import office
 from ingest.load.loaders import load
+from tests.ingest.load.making import saved
 
 PROGRAM = next(filter(None, map(shutil.which, office.PROGRAMS)), "")
 pytestmark = [
@@ -68,12 +68,6 @@ def workbook():
         book.active.append(row)
     book.create_sheet("Second").append(["only", "row"])
     return saved(book)
-
-
-def saved(document):
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
 
 
 def converted(data, suffix, target, folder):

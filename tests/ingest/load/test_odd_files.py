@@ -1,7 +1,6 @@
 """Files as they are found in the wild: encodings, hidden characters, wrong names, odd structure."""
 
 import io
-import zipfile
 from contextlib import suppress
 
 import docx
@@ -16,6 +15,7 @@ from pptx.util import Inches
 from ingest.errors import BrokenFileError, EmptyFileError, EncryptedFileError, FileRefusedError
 from ingest.load.loaders import LOADER_VERSION, load
 from ingest.load.sniff import MAGIC_KINDS, TEXT_KINDS
+from tests.ingest.load.making import parts_of, saved, zipped
 
 CHINESE = "员工的年假规定是每年十天。\n请在三月之前申请。"
 SENTENCES = {
@@ -74,12 +74,6 @@ def slide_of(text):
     deck = pptx.Presentation()
     deck.slides.add_slide(deck.slide_layouts[5]).shapes.title.text = text
     return saved(deck)
-
-
-def saved(document):
-    buffer = io.BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -155,19 +149,6 @@ def test_many_lines_above_a_table_do_not_take_the_square_of_their_time():
     loaded = load(b"title\n" * 50_000 + b"a,b\n1,2\n", "a.csv")
 
     assert loaded.text.endswith("a | b\n1 | 2")
-
-
-def parts_of(document):
-    with zipfile.ZipFile(io.BytesIO(saved(document))) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def zipped(parts):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def sheet_with(rows):

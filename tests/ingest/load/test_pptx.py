@@ -1,5 +1,3 @@
-import io
-
 import pptx
 import pytest
 from pptx.chart.data import CategoryChartData
@@ -8,12 +6,7 @@ from pptx.util import Inches
 
 from ingest.errors import EmptyFileError
 from ingest.load.loaders import load
-
-
-def saved(deck):
-    buffer = io.BytesIO()
-    deck.save(buffer)
-    return buffer.getvalue()
+from tests.ingest.load.making import saved
 
 
 def test_slides_are_pages_with_title_list_table_chart_and_notes():

@@ -1,17 +1,11 @@
 import datetime
-import io
 
 import openpyxl
 import pytest
 
 from ingest.errors import EmptyFileError
 from ingest.load.loaders import load
-
-
-def saved(book):
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
+from tests.ingest.load.making import saved
 
 
 def test_sheets_are_pages_with_their_name_and_header_row():
