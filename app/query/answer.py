@@ -112,10 +112,10 @@ def search(beats: Beats, ask: Ask) -> tuple[Rewritten, list[Hit]]:
     """
     check(beats, ask)
     rewritten = _rewritten(_Run(beats, ask))
-    hits = retrieve(beats, ask, rewritten)
+    hits: Sequence[Hit] = retrieve(beats, ask, rewritten).hits
     if beats.rerank is not None:
         hits = reranked(rewritten.standalone, hits, beats.rerank)
-    return rewritten, hits[: ask.top_k]
+    return rewritten, list(hits[: ask.top_k])
 
 
 def answer(beats: Beats, ask: Ask) -> Iterator[AnswerEvent]:
@@ -150,10 +150,9 @@ def _events(run: _Run) -> Iterator[AnswerEvent]:
         rewritten = _rewritten(run)
     yield Status("retrieve")
     with run.beat("retrieve"):
-        hits = retrieve(beats, ask, rewritten)
-    confidence = max(
-        (hit.score for hit in hits), default=0.0
-    )  # the retriever's: its scale is known
+        retrieved = retrieve(beats, ask, rewritten)
+    hits: Sequence[Hit] = retrieved.hits
+    confidence = retrieved.confidence
     if beats.rerank is not None:
         yield Status("rerank")
         with run.beat("rerank"):

@@ -34,6 +34,7 @@ class Beats:
     chat_model: str = ""
     rerank: Rerank | None = None
     reranker: str = ""
+    rerank_share: Callable[[str], float] = lambda _: 0.5  # collection → the reranker's say, 0 to 1
     is_small: bool = False  # the configured chat model may not speak unless fully borne out
     is_small_too: Callable[[str], bool] = lambda _: False  # the same of a model asked for by name
     rewrite_with_model: bool = False  # the configured chat model is good enough to condense

@@ -5,14 +5,14 @@ The decisions (`dense_weight`, `fuse`, `blend`) are pure; `retrieve` asks the tw
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.query.beats import Beats
-from app.query.types import Ask, Filters, Rewritten
+from app.query.filters import allowed, keeps
+from app.query.types import Ask, Retrieved, Rewritten
 from app.query.words import Held, cjk_share, content_terms, hold, share_held
 from ingest.types import Hit
 
@@ -107,23 +107,27 @@ def idf_of(terms: Sequence[str], texts: Sequence[Held]) -> dict[str, float]:
     return {term: math.log(1 + (n - count + 0.5) / (count + 0.5)) for term, count in counts.items()}
 
 
-def retrieve(beats: Beats, ask: Ask, rewritten: Rewritten) -> list[Hit]:
+def retrieve(beats: Beats, ask: Ask, rewritten: Rewritten) -> Retrieved:
     """Search for the question, and for its condensed form where there is one."""
-    document_ids = _allowed(beats, ask.collection, ask.filters)
+    document_ids = allowed(beats.documents, ask.collection, ask.filters)
     if document_ids is not None and not document_ids:
-        return []
-    hits = _search(beats, ask.collection, ask.question, document_ids)
+        return Retrieved(())
+    found = _search(beats, ask, ask.question, document_ids)
     if rewritten.by != "none" and rewritten.standalone != ask.question:
-        hits = blend(hits, _search(beats, ask.collection, rewritten.standalone, document_ids))
-    return hits[: max(DEPTH, ask.top_k)]
+        condensed = _search(beats, ask, rewritten.standalone, document_ids)
+        found = replace(condensed, hits=tuple(blend(found.hits, condensed.hits)))
+    hits = found.hits[: max(DEPTH, ask.top_k)]
+    return replace(found, hits=hits, confidence=max((one.score for one in hits), default=0.0))
 
 
-def _search(
-    beats: Beats, collection: str, query: str, document_ids: Sequence[str] | None
-) -> list[Hit]:
-    dense = beats.dense(collection, query, RECALL_FLOOR, document_ids)
-    lexical = beats.lexical(collection, query, RECALL_FLOOR, document_ids)
-    return fuse(query, dense, lexical, dense_weight(beats.embedding_model(collection), query))
+def _search(beats: Beats, ask: Ask, query: str, document_ids: Sequence[str] | None) -> Retrieved:
+    def kept(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        return tuple(hit for hit in hits if keeps(ask.filters, hit))
+
+    dense = kept(beats.dense(ask.collection, query, RECALL_FLOOR, document_ids))
+    lexical = kept(beats.lexical(ask.collection, query, RECALL_FLOOR, document_ids))
+    weight = dense_weight(beats.embedding_model(ask.collection), query)
+    return Retrieved(tuple(fuse(query, dense, lexical, weight)), dense, lexical, weight)
 
 
 def _scaled(query: str, lexical: Sequence[Hit], seen: Sequence[Hit]) -> dict[int, float]:
@@ -152,19 +156,3 @@ def _whole(hit: Hit) -> str:
 
 def _ranks(hits: Sequence[Hit]) -> dict[int, int]:
     return {hit.chunk_id: rank for rank, hit in enumerate(hits, 1)}
-
-
-def _allowed(beats: Beats, collection: str, filters: Filters) -> list[str] | None:
-    """List the documents that may answer; None allows all."""
-    if not (filters.document_ids or filters.paths or filters.media_types):
-        return None
-    return [
-        document.id
-        for document in beats.documents(collection)
-        if (not filters.document_ids or document.id in filters.document_ids)
-        and (not filters.media_types or document.media_type in filters.media_types)
-        and (
-            not filters.paths
-            or any(fnmatch.fnmatch(path, glob) for path in document.paths for glob in filters.paths)
-        )
-    ]

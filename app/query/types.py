@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ingest.types import Hit
+
 Support = Literal["supported", "partly", "not_found"]
 Mode = Literal["generated", "extractive", "refused"]
 
@@ -25,6 +27,13 @@ class Filters:
     document_ids: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()  # glob patterns on the path
     media_types: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()  # texts, one of which a heading above the passage holds
+    after: str = ""  # ISO date: documents added on that day or later
+    before: str = ""  # ISO date: documents added on an earlier day
+
+    def __bool__(self) -> bool:
+        """Whether anything is filtered at all."""
+        return self != Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,17 @@ class Rewritten:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What the search found, with what each leg said."""
+
+    hits: tuple[Hit, ...]  # fused, best first
+    dense: tuple[Hit, ...] = ()  # as the leg ranked them, for the question as it was searched last
+    lexical: tuple[Hit, ...] = ()
+    dense_weight: float = 0.0  # share of the dense leg, from 0 to 1
+    confidence: float = 0.0  # that the documents hold the answer, from 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A numbered source given to the model: one hit, or neighbouring hits merged.
 
@@ -66,6 +86,7 @@ class Passage:
     text: str
     score: float
     page_label: str = ""  # as printed on the page ("iv"); empty if it is the page's number
+    warnings: tuple[str, ...] = ()  # what a reader should know: it holds instructions to a machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,7 @@ class Citation:
     end: int
     text: str
     page_label: str = ""  # as in a passage
+    warnings: tuple[str, ...] = ()  # as in a passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +114,7 @@ class Sentence:
     text: str
     citations: tuple[int, ...]
     support: Support
+    reason: str = ""  # why it is not supported: "the number 41 is not in the passage"
 
 
 @dataclass(frozen=True, slots=True)

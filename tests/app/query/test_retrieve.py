@@ -127,7 +127,9 @@ def test_each_leg_is_asked_for_more_than_is_wanted(library):
 
 def test_the_head_does_not_depend_on_top_k(library):
     few, many = (
-        retrieve(library.beats(), Ask("induction motor", "c", k), Rewritten("induction motor", ""))
+        retrieve(
+            library.beats(), Ask("induction motor", "c", k), Rewritten("induction motor", "")
+        ).hits
         for k in (1, 20)
     )
 
@@ -155,6 +157,6 @@ def test_a_condensed_question_is_searched_beside_the_original(library):
 def test_filters_leave_only_what_may_answer(library, filters, paths):
     ask = Ask("Tesla lighthouse harbour", "c", filters=filters)
 
-    hits = retrieve(library.beats(), ask, Rewritten(ask.question, ""))
+    hits = retrieve(library.beats(), ask, Rewritten(ask.question, "")).hits
 
     assert {one.path for one in hits} == paths
