@@ -39,6 +39,7 @@ def answer(runner: ChatRunner, prompt: Prompt, task: Task) -> Iterator[Event]:
         PromptTooLongError: there is no room for the prompt and one token.
         FormatError, OptionError: the grammar or an option cannot be used.
         RuntimeFailedError: the computation failed; may come late.
+        DeadlineError: the request's own time was up; may come late.
     """
     from engine.runtime.sampler_native import Sampler
     from engine.runtime.stream import TextStream
@@ -64,8 +65,17 @@ def answer(runner: ChatRunner, prompt: Prompt, task: Task) -> Iterator[Event]:
         is_shifting=task.is_shifting,
         # Control tokens make no text; one that is a stop string must be seen, and ends the answer.
         shown_special=task.rules.shown_special | frozenset(task.options.stop),
+        deadline_s=_deadline_s(task),
     )
     yield from _read(runner.worker.stream(work), task)
+
+
+def _deadline_s(task: Task) -> float | None:
+    """Tell when the request must be over, by time.monotonic(); loading the model counts too."""
+    if not task.options.timeout:
+        return None
+    began_s = task.began_ns / 1e9 if task.began_ns else time.monotonic()
+    return began_s + task.options.timeout
 
 
 def _limit(num_predict: int, n_ctx: int) -> int:

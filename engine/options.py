@@ -53,6 +53,10 @@ def _check_meaning(name: str, value: object) -> None:
         raise OptionError(f'option "{name}" must be a finite number, got {value}')
     if name == "repeat_penalty" and isinstance(value, float) and value <= 0:
         raise OptionError(f'option "{name}" must be greater than 0, got {value:g}; 1 turns it off')
+    if name == "timeout" and isinstance(value, float) and value < 0:
+        raise OptionError(
+            f'option "{name}" must be 0 or more seconds, got {value:g}; 0 is no limit'
+        )
     if name == "mirostat" and value not in (0, 1, 2):
         raise OptionError(f'option "{name}" must be 0, 1 or 2, got {value}')
 

@@ -109,6 +109,7 @@ class Options:
     mirostat_eta: float = 0.1
     adaptive_target: float = -1.0  # probability that choices shall have on average; -1 = off
     adaptive_decay: float = 0.9
+    timeout: float = 0.0  # seconds that the whole request may take; 0 = as long as it takes
     draft_num: int = -1  # tokens tried ahead in a step at most; 0 = none, -1 the engine chooses
     # From here on: a change means that the model is loaded anew.
     draft_model: str = ""  # an installed model of the same vocabulary that drafts; "" = none
@@ -203,6 +204,8 @@ class Final:
     stop_string: str = ""  # the one of the request's that ended the answer
     n_drafted: int = 0  # tokens that were tried ahead of the answer
     n_accepted: int = 0  # of those: became part of it
+    # Of a virtual model: what is written beside its answer. `annotations` are OpenAI's.
+    notes: Mapping[str, object] = field(default_factory=dict)
 
 
 Event = Piece | Final

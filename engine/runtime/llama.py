@@ -8,6 +8,7 @@ touches a pointer.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 from engine.errors import LoadError, OutOfMemoryError, RuntimeFailedError
 from engine.runtime.batch_native import Batch
 from engine.runtime.compute_thread import COMPUTE
+from engine.runtime.crowding import Crowding
 from engine.runtime.log_native import LOG, start_backend
 from engine.runtime.params_native import LoadWatch, context_params, model_params
 from engine.runtime.placement import Placement
 from engine.types import Options
 
+CROWDING = Crowding()  # of the machine, so one for all contexts
 POOLING_NONE, POOLING_RANK = 0, 4  # llama_pooling_type
 _NO_POOLING_SAID = -1
 # Source: llama.cpp, include/llama.h, `llama_decode`.
@@ -338,6 +341,7 @@ class Context:
         params.no_perf = True
         if pooling != _NO_POOLING_SAID:
             params.pooling_type = pooling
+        self._n_threads = self._n_threads_now = n_threads
         self._model = model
         self._context = native.llama_init_from_model(model.pointer, params)
         if not self._context:
@@ -377,9 +381,22 @@ class Context:
             )
 
     def _decode(self, batch: Batch) -> int:
+        began_s, cpu_began_s = time.monotonic(), time.thread_time()
+        n_threads = self._settle_threads(began_s)
         status: int = native.llama_decode(self._context, batch.native)
         native.llama_synchronize(self._context)  # who measures a step measures all of it
+        ended_s = time.monotonic()
+        CROWDING.note(n_threads, ended_s - began_s, time.thread_time() - cpu_began_s, ended_s)
         return status
+
+    def _settle_threads(self, now_s: float) -> int:
+        """Compute with fewer threads while the machine is crowded."""
+        n_threads = self._n_threads if has_gpu() else CROWDING.threads(self._n_threads, now_s)
+        if n_threads != self._n_threads_now:
+            native.llama_set_n_threads(self._context, n_threads, n_threads)
+            self._n_threads_now = n_threads
+        # On a GPU the processor waits anyway: that tells nothing of other processes.
+        return 1 if has_gpu() else n_threads
 
     def forget(self, sequence: int, from_position: int = 0) -> bool:
         """Drop a sequence's cache from a position on; False if this model cannot do it in part."""

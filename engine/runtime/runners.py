@@ -58,6 +58,9 @@ class LoadPlan:
     load_timeout_s: float = 0.0  # longest time without progress; 0 = for ever
 
 
+_DRAFT_BATCH = 64  # tokens of a draft model's step at least: a few of each of many answers
+
+
 def choose_threads(wanted: int, n_cores: int) -> int:
     """Decide the threads: what is asked within reason, else one per core."""
     n_cores = max(1, n_cores)
@@ -234,7 +237,10 @@ class ChatRunner:
                 model,
                 n_ctx=plan.n_ctx,
                 n_sequences=plan.n_slots,
-                n_batch=choose_batch(plan.options.num_batch, plan.n_ctx, plan.n_slots),
+                # Whatever the target's steps may hold: every slot drafts in the same step.
+                n_batch=choose_batch(
+                    max(_DRAFT_BATCH, plan.options.num_batch), plan.n_ctx, plan.n_slots
+                ),
                 n_threads=choose_threads(plan.options.num_thread, physical_cores()),
                 placement=plan_of_draft.placement,
             )

@@ -29,6 +29,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "mirostat_eta": (0.0, 1.0),
     "adaptive_target": (-1.0, 1.0),
     "adaptive_decay": (0.0, 0.99),
+    "timeout": (0.0, 1e9),
 }
 _WHOLE_RANGES: dict[str, tuple[int, int]] = {
     "top_k": (0, 1 << 30),

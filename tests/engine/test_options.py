@@ -66,6 +66,7 @@ def test_wrong_types_are_refused_in_ollamas_words(name, value, text):
             'option "repeat_penalty" must be greater than 0, got 0; 1 turns it off',
         ),
         ("mirostat", 3, 'option "mirostat" must be 0, 1 or 2, got 3'),
+        ("timeout", -1, 'option "timeout" must be 0 or more seconds, got -1; 0 is no limit'),
         (
             "logit_bias",
             {"5": float("nan")},

@@ -173,3 +173,26 @@ def test_several_choices_come_in_one_answer(api):
 
     assert [one["index"] for one in reply["choices"]] == [0, 1, 2]
     assert reply["usage"]["completion_tokens"] <= 12
+
+
+def test_an_answer_that_takes_longer_than_its_request_allows_ends_with_504(api):
+    asked = {"model": CHAT, "prompt": "Count to a thousand.", "stream": False}
+    options = {"num_predict": 2000, "ignore_eos": True}
+
+    late = api.post("/api/generate", json=asked | {"options": options | {"timeout": 0.3}})
+    after = api.post("/api/generate", json=asked | {"options": {"num_predict": 3, "timeout": 60}})
+
+    status, text = refusal(late)
+    assert status == 504
+    assert "deadline" in text
+    assert after.json()["done_reason"] == "length"
+
+
+def test_a_stream_whose_time_is_up_says_so_in_its_last_line(api):
+    options = {"num_predict": 2000, "ignore_eos": True, "timeout": 0.5}
+    asked = {"model": CHAT, "prompt": "Count to a thousand.", "options": options}
+
+    lines = api.post("/api/generate", json=asked).text.splitlines()
+
+    assert len(lines) > 1
+    assert "deadline" in lines[-1]
