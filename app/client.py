@@ -68,6 +68,14 @@ class Client:
         """
         self._send(method, path, body=body)
 
+    def text(self, path: str, params: Mapping[str, str | int] | None = None) -> str:
+        """Ask for a text that is no JSON of ours, such as an export.
+
+        Raises:
+            ServerError: as `get`.
+        """
+        return self._send("GET", path, params=params).text
+
     def upload(self, files: Sequence[tuple[str, Path]], collection: str) -> str:
         """Send files for ingestion; gives the job's id.
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.config import Settings
+from app.examining import open_examiner
+from app.generating import bound_chat_of, chat_of
 from app.machine import Machine, measure
 from app.models import Bound, Models, Report, Wish, is_installed, prepare
 from app.prefixes import prefixes_of
-from app.query.beats import Beats
-from engine.types import ChatRequest, Message, Piece, Priority
+from app.query.beats import Beats, Failed, Rerank
+from engine.types import Priority
 from ingest.embedders import Embedders
 from ingest.lock import FolderLock
 from ingest.types import Document, Embedder, Vectors
 from ingest.watch import Pace
 
 if TYPE_CHECKING:
+    from app.conversations.store import Conversations
+    from app.exam.examiner import Examiner
     from engine.engine import Engine
     from engine.library.store import Library
     from ingest.knowledge_base import KnowledgeBase
@@ -46,6 +50,8 @@ class Parts:
     embedder: Embedder | None = None
     beats: Beats | None = None
     notices: tuple[str, ...] = ()
+    conversations: Conversations | None = None
+    exams: Examiner | None = None
 
 
 @contextmanager
@@ -59,6 +65,7 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         LibraryLockedError: another process has the data directory open.
         ModelUnavailableError: a model that is needed cannot be had.
     """
+    from app.kb_models import KbModels
     from ingest.knowledge_base import KnowledgeBase
 
     with ExitStack() as opened:
@@ -88,7 +95,13 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         kb.create_collection(DEFAULT_COLLECTION)
         kb.roots.pace = Pace(is_polling=settings.is_polling)
         beats = _beats(settings, engine, kb, models)
-        yield Parts(settings, engine, time.monotonic(), kb, embedder, beats, models.notices)
+        chats = opened.enter_context(closing(_open_conversations(settings.home, kb)))
+        documents = partial(all_documents, kb)
+        exams = opened.enter_context(closing(open_examiner(settings, kb, beats, documents)))
+        beats, now_s = exams.beats, time.monotonic()
+        if settings.has_kb_models:
+            engine.virtual = KbModels(kb, beats, url=settings.url)
+        yield Parts(settings, engine, now_s, kb, embedder, beats, models.notices, chats, exams)
 
 
 @contextmanager
@@ -151,6 +164,14 @@ def _open_engine(settings: Settings) -> Iterator[Engine]:
     with Engine(settings.engine) as engine:
         engine.tidy()
         yield engine
+
+
+def _open_conversations(home: Path, kb: KnowledgeBase) -> Conversations:
+    from app.conversations.store import FILE, Conversations
+    from app.conversations.types import Shelf
+
+    shelf = Shelf(kb.text, lambda document_id: kb.document(document_id).digest)
+    return Conversations(home / FILE, shelf)
 
 
 def _sweep_uploads(home: Path) -> None:
@@ -236,13 +257,11 @@ def _lengths(path: Path, _digest: str) -> tuple[int, int]:
 
 def _beats(settings: Settings, engine: Engine, kb: KnowledgeBase, models: Models) -> Beats:
     """Tie the pipeline to the parts."""
-    from app.query.rerank import load_reranker
-
     size = size_of(engine.library, models.chat) if models.chat else 0.0
 
     reranker = settings.reranker
     return Beats(
-        check_collection=kb.collection,
+        check_collection=kb.embedding_model,
         documents=lambda collection: all_documents(kb, collection),
         dense=lambda collection, query, k, ids: kb.nearest(collection, query, k, document_ids=ids),
         lexical=lambda collection, query, k, ids: kb.lexical(
@@ -252,38 +271,32 @@ def _beats(settings: Settings, engine: Engine, kb: KnowledgeBase, models: Models
         count_tokens=engine.count_tokens,
         context_length=engine.context_length,
         check_chat=lambda model: check_chat(engine.library, model),
-        embedding_model=lambda collection: kb.collection(collection).model,
+        embedding_model=kb.embedding_model,
         chat=chat_of(engine) if models.chat else None,
+        bound_chat=bound_chat_of(engine) if models.chat else None,
         chat_model=models.chat,
-        rerank=load_reranker(reranker, is_offline=settings.is_offline) if reranker else None,
+        rerank=_reranker(settings, engine),
         reranker=reranker,
         is_small=bool(models.chat) and size < _SMALL_PARAMETERS,
         is_small_too=lambda model: size_of(engine.library, model) < _SMALL_PARAMETERS,
         rewrite_with_model=size >= _CONDENSING_PARAMETERS,
         page_label=lambda document_id, page: page_label(kb, document_id, page),
+        is_stored=lambda document_id: is_stored(kb, document_id),
+        collections=lambda: [one.name for one in kb.collections()],
+        failures=lambda collection: failures(kb, collection),
     )
 
 
-def chat_of(engine: Engine) -> Callable[[Sequence[Message], int, str], Iterator[str]]:
-    """Give the pipeline's chat function: greedy, so that the same question gets the same answer."""
+def _reranker(settings: Settings, engine: Engine) -> Rerank | None:
+    """Take the reranker named: an installed model of the engine before a folder or a hub name."""
+    from app.query.rerank import engine_reranker, load_reranker
 
-    def chat(messages: Sequence[Message], n_predict: int, model: str) -> Iterator[str]:
-        request = ChatRequest(
-            model=model,
-            messages=tuple(messages),
-            options={"num_predict": n_predict, "temperature": 0.0, "seed": 0},
-        )
-        events = engine.chat(request)
-        try:
-            for event in events:
-                if isinstance(event, Piece):
-                    yield event.text
-        finally:
-            close = getattr(events, "close", None)
-            if callable(close):
-                close()
-
-    return chat
+    name = settings.reranker
+    if not name:
+        return None
+    if is_installed(name, engine.library.entries()):
+        return engine_reranker(name, lambda *asked: engine.rerank(*asked).scores)
+    return load_reranker(name, is_offline=settings.is_offline)
 
 
 def check_chat(library: Library, model: str) -> None:
@@ -310,6 +323,27 @@ def page_label(kb: KnowledgeBase, document_id: str, page: int) -> str:
     except DocumentNotFoundError:
         return ""
     return "" if label == str(page) else label
+
+
+def is_stored(kb: KnowledgeBase, document_id: str) -> bool:
+    """Tell whether a document has not been deleted."""
+    from ingest.errors import DocumentNotFoundError
+
+    try:
+        kb.document(document_id)
+    except DocumentNotFoundError:
+        return False
+    return True
+
+
+def failures(kb: KnowledgeBase, collection: str) -> list[Failed]:
+    """List the files of the latest jobs that could not be stored, newest first."""
+    return [
+        Failed(one.path, one.reason, job.created_at)
+        for job in kb.jobs()
+        if job.collection == collection
+        for one in job.errors
+    ]
 
 
 def all_documents(kb: KnowledgeBase, collection: str) -> list[Document]:

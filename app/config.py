@@ -43,6 +43,7 @@ class Settings:
     n_workers: int = 1  # processes that load files, beside the one that embeds
     has_history: bool = True  # `quire run` remembers what was typed, in the data directory
     is_polling: bool | None = None  # whether watched folders are polled; none = by itself
+    has_kb_models: bool = True  # collections answer as models called kb/<collection>
 
     @property
     def url(self) -> str:
@@ -95,6 +96,7 @@ def settings_from(
         n_workers=_read(known, "QUIRE_WORKERS", _positive, str(_own_cores())),
         has_history=not _read(known, "OLLAMA_NOHISTORY", parse_flag, "0"),
         is_polling=_read(known, "QUIRE_WATCH_POLLING", _polling, "auto"),
+        has_kb_models=_read(known, "QUIRE_KB_MODELS", _switch, "1"),
     )
 
 

@@ -174,9 +174,15 @@ def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> Non
         sleep(0.01)
 
 
+def _nothing(_: str) -> None:
+    pass
+
+
 def _include_kb(app: FastAPI, parts: Parts) -> None:
     from app.api.collections import collections_router
+    from app.api.conversations import conversations_router, install_conversation_errors
     from app.api.documents import documents_router
+    from app.api.exam import exam_router, install_exam_errors
     from app.api.index import index_router
     from app.api.jobs import jobs_router
     from app.api.migrations import migrations_router
@@ -184,15 +190,21 @@ def _include_kb(app: FastAPI, parts: Parts) -> None:
     from app.api.watched import watched_router
 
     kb, beats, bridge = parts.kb, parts.beats, Bridge()
-    if kb is None or beats is None:
+    if kb is None or beats is None or parts.conversations is None:
         raise TypeError("a knowledge base comes with its pipeline")
     settings = parts.settings
     app.include_router(
         documents_router(kb, bridge, home=settings.home, max_file_bytes=settings.max_file_bytes)
     )
-    app.include_router(collections_router(kb))
+    forget = parts.exams.forget_verdict if parts.exams is not None else _nothing
+    app.include_router(collections_router(kb, forget))
+    install_conversation_errors(app)
+    app.include_router(conversations_router(parts.conversations, kb.collection))
+    install_exam_errors(app)
+    if parts.exams is not None:
+        app.include_router(exam_router(parts.exams, bridge))
     app.include_router(index_router(kb.compactor))
     app.include_router(jobs_router(kb))
     app.include_router(migrations_router(kb))
-    app.include_router(query_router(beats, bridge))
+    app.include_router(query_router(beats, bridge, parts.conversations))
     app.include_router(watched_router(kb))

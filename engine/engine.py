@@ -45,6 +45,7 @@ from engine.types import (
     Think,
     Vectors,
 )
+from engine.virtual import VirtualModels, answered, as_chat, installed, virtual_of
 
 if TYPE_CHECKING:
     from engine.runtime.llama import Model
@@ -65,6 +66,7 @@ class Engine:
             is_pruning=settings.is_pruning,
             key_path=settings.key_path,
         )
+        self.virtual: VirtualModels | None = None
         self._loader = Loader(settings, self._find)
         self.meter = self._loader.meter
 
@@ -77,6 +79,19 @@ class Engine:
             ModelNotFoundError, CapabilityError, PromptTooLongError, OptionError, LoadError: before
                 the first event. RuntimeFailedError also later.
         """
+        found = virtual_of(self, request.model)
+        return answered(found, request) if found is not None else self._chat(request)
+
+    def generate(self, request: GenerateRequest) -> Iterator[Event]:
+        """Continue a prompt; closing the iterator cancels the request.
+
+        Raises:
+            as `chat`.
+        """
+        found = virtual_of(self, request.model)
+        return self._generate(request) if found is None else answered(found, as_chat(request))
+
+    def _chat(self, request: ChatRequest) -> Iterator[Event]:
         entry = self._find(request.model)
         if not request.messages and request.keep_alive_s == 0:
             yield self._unload_only(entry)
@@ -112,12 +127,7 @@ class Engine:
                 else:
                     yield event
 
-    def generate(self, request: GenerateRequest) -> Iterator[Event]:
-        """Continue a prompt; closing the iterator cancels the request.
-
-        Raises:
-            as `chat`.
-        """
+    def _generate(self, request: GenerateRequest) -> Iterator[Event]:
         entry = self._find(request.model)
         is_empty = not request.prompt and not request.images
         if is_empty and request.keep_alive_s == 0:
@@ -296,7 +306,7 @@ class Engine:
     def _find(self, model: str) -> ModelEntry:
         if not model:
             raise ModelRequiredError
-        entry = self.library.find(model)
+        entry = installed(self, model)
         if not entry.is_readable:
             self.library.check(model)  # says which file is missing, cut short or changed
         return entry

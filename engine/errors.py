@@ -6,6 +6,7 @@ EngineError
 │   ├── ModelRequiredError      no model named
 │   ├── OptionError             an option has the wrong type or value
 │   ├── CapabilityError         the model cannot do this
+│   ├── VirtualModelError       that can only be done to a model on disk
 │   ├── PromptTooLongError      does not fit into the context
 │   ├── FormatError             no such output format, or a schema that no grammar can express
 │   ├── DigestError             not a digest, or the content does not have it
@@ -57,6 +58,10 @@ class CapabilityError(RequestError):
     def __init__(self, model: str, capability: str) -> None:
         super().__init__(f"{model} does not support {capability}")
         self.model, self.capability = model, capability
+
+
+class VirtualModelError(RequestError):
+    """The model is no file, so all that it can do is chat; the message says what to do instead."""
 
 
 class PromptTooLongError(RequestError):

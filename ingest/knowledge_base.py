@@ -248,6 +248,14 @@ class KnowledgeBase:
         """
         return self._store.collection(name)
 
+    def embedding_model(self, name: str) -> str:
+        """Name a collection's embedding model, without counting what the collection holds.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name.
+        """
+        return self._store.embedding_model(name)
+
     def create_collection(self, name: str) -> None:
         """Add a collection for the model in use; one that is there stays, an empty one follows.
 

@@ -1,8 +1,8 @@
 """Text in, search terms for SQLite's FTS5 out; pure.
 
 FTS5's own `porter unicode61` stems English words. What it cannot do is done here: folding of
-widths and cases, pairs of characters for scripts that do not mark words (Chinese, Japanese, Korean,
-Thai ...), identifiers kept whole beside their parts.
+widths, cases and traditional Chinese, pairs of characters for scripts that do not mark words
+(Chinese, Japanese, Korean, Thai ...), identifiers kept whole beside their parts.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from ingest.han import simplified
+
 # Raise this when `terms` or TOKENIZE changes: the index is then made anew when the store opens.
-LEXICAL_VERSION = 1
+LEXICAL_VERSION = 2
 
 TOKENIZE = "porter unicode61 remove_diacritics 2 categories 'L* N* M* Co' tokenchars '-_.@+#'"
 
@@ -92,7 +94,7 @@ def _query_terms(query: str, *, is_strict: bool) -> Iterator[str]:
 
 def _runs(text: str) -> Iterator[tuple[str, str]]:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    for match in _RUN.finditer(_POSSESSIVE.sub("", folded)):
+    for match in _RUN.finditer(_POSSESSIVE.sub("", simplified(folded))):
         yield match.lastgroup or "", match.group()
 
 

@@ -106,7 +106,8 @@ class _Asked:
                 f" (SELECT document_id FROM chunks WHERE collection_id = {but_of:d}))"
             )
         found = connection.execute(
-            f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ?{where}"
+            # `rank` is BM25, worked out once for a row; `bm25()` beside it would do it again.
+            f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ?{where}"
             " ORDER BY rank, rowid LIMIT ?",
             (*values, self.k),
         ).fetchall()

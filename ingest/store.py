@@ -233,6 +233,22 @@ class Store:
             raise CollectionNotFoundError(name, tuple(one.name for one in self.collections()))
         return int(row[0])
 
+    def embedding_model(self, name: str) -> str:
+        """Name the model of a collection's current space.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name.
+        """
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT s.model FROM collections c JOIN spaces s ON s.collection_id = c.id"
+                " AND s.state = 'current' WHERE c.name = ?",
+                (name,),
+            ).fetchone()
+        if row is None:
+            raise CollectionNotFoundError(name, tuple(one.name for one in self.collections()))
+        return str(row[0])
+
     def space_ids(self) -> list[int]:
         """Number the spaces of all collections: each has an index and lexical terms."""
         with self.reading() as connection:

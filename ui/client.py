@@ -167,6 +167,37 @@ class Client:
         """Ask for what was deleted to be wiped from the disk now."""
         self._json("POST", "/kb/index/compact")
 
+    def conversations(self, query: str = "", before: str = "", limit: int = 50) -> Json:
+        """List conversations, last used first; `next` in it is `before` of the next page."""
+        asked: dict[str, str | int] = {"q": query, "before": before, "limit": limit}
+        return self._json("GET", "/kb/conversations", params=asked)
+
+    def conversation(self, conversation_id: str) -> Json:
+        """Fetch all that was said."""
+        return self._json("GET", f"/kb/conversations/{conversation_id}")
+
+    def begin_conversation(self, collection: str) -> str:
+        """Begin a conversation; returns its id."""
+        answer = self._json("POST", "/kb/conversations", body={"collection": collection})
+        return str(answer.get("id", ""))
+
+    def rename_conversation(self, conversation_id: str, title: str) -> None:
+        """Give a conversation another title."""
+        self._json("PATCH", f"/kb/conversations/{conversation_id}", body={"title": title})
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Delete a conversation."""
+        self._json("DELETE", f"/kb/conversations/{conversation_id}")
+
+    def export_conversation(self, conversation_id: str, *, is_json: bool = False) -> str:
+        """Fetch a conversation as Markdown, or as JSON that can be imported."""
+        asked = {"format": "json" if is_json else "markdown"}
+        with self._named_errors():
+            response = self._http.get(f"/kb/conversations/{conversation_id}/export", params=asked)
+        if response.is_error:
+            raise _refusal(response)
+        return response.text
+
     @contextmanager
     def ask(
         self, question: str, collection: str, history: Sequence[Mapping[str, str]]

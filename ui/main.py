@@ -10,7 +10,7 @@ import streamlit as st
 
 from ui.marks import STYLE
 from ui.state import session
-from ui.views import ask, documents
+from ui.views import ask, documents, evaluate
 from ui.words import LANGUAGES
 
 # Drawn here: Streamlit fetches the picture of a named icon from a font service.
@@ -37,6 +37,9 @@ def main() -> None:
             title=words("documents"),
             icon=":material/folder_open:",
             url_path="documents",
+        ),
+        st.Page(
+            evaluate.show, title=words("evaluate"), icon=":material/quiz:", url_path="evaluate"
         ),
     ]
     st.session_state["documents_page"] = pages[1]

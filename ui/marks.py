@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ui.format import place_text, plain_html
 from ui.shapes import Chunk, Citation, Passage, Reply, Sentence
-from ui.words import Words
+from ui.words import TABLE, Words
 
 AROUND = 400  # characters shown before and after a passage
 MAX_ANSWER = 20_000  # characters of an answer that are shown
@@ -40,6 +40,14 @@ STYLE = """<style>
 @media (prefers-reduced-motion: reduce) { .q-cursor { animation: none; } }
 .q-box { max-height: 58vh; overflow-y: auto; padding: .9rem 1.1rem; border-radius: .6rem;
   border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.q-table { border-collapse: collapse; font-size: .85rem; margin-bottom: .6rem; }
+.q-table th, .q-table td { padding: .15rem .7rem .15rem 0; text-align: left; vertical-align: top;
+  overflow-wrap: anywhere; border: 0; }
+.q-table th { font-weight: 600; opacity: .75; white-space: nowrap; }
+.q-ranks td { opacity: .7; white-space: nowrap; }
+.q-ranks td:last-child { white-space: normal; }
+.q-ranks .q-used td { opacity: 1; }
+.q-reasons { overflow-wrap: anywhere; line-height: 1.65; }
 .q-around { opacity: .6; }
 .q-passage { border-radius: .25rem; background: color-mix(in srgb, currentColor 6%, transparent); }
 .q-box mark, .q-text mark { color: inherit; border-radius: .2rem; padding: .08em 0;
@@ -115,10 +123,34 @@ def chunks_html(text: str, chunks: Sequence[Chunk], window: tuple[int, int], wor
     return f'<div class="q-box q-text">{"".join(parts)}</div>'
 
 
-def streaming_html(text: str) -> str:
-    """Show an answer that is still being written."""
-    shown = plain_html(text, MAX_ANSWER)
-    return f'<div class="q-text">{shown}<span class="q-cursor"></span></div>'
+def streaming_html(text: str, checked: Iterable[Sentence] = ()) -> str:
+    """Show an answer that is still being written; sentences that did not hold are marked."""
+    shown, at = "", 0
+    for sentence in checked:
+        where = text.find(sentence.text, at) if sentence.text else -1
+        if where >= 0 and where + len(sentence.text) <= MAX_ANSWER:
+            state, end = _state(sentence), where + len(sentence.text)
+            shown += f"{plain_html(text[at:where])}{_marked(text[where:end], state, sentence)}"
+            at = end
+    rest = plain_html(text[at:], max(0, MAX_ANSWER - at))
+    return f'<div class="q-text">{shown}{rest}<span class="q-cursor"></span></div>'
+
+
+def reasons_html(sentences: Iterable[Sentence], words: Words) -> str:
+    """List the sentences that did not hold, each with the reason."""
+    items = "".join(
+        f"<li>{_marked(without_marks(one.text).strip(), _state(one), one)}"
+        f'<div class="q-muted">{plain_html(reason_text(one, words), 500)}</div></li>'
+        for one in sentences
+        if _state(one) != "supported"
+    )
+    return f'<ul class="q-reasons">{items}</ul>' if items else ""
+
+
+def reason_text(sentence: Sentence, words: Words) -> str:
+    """Say what was found for a sentence, and why no more."""
+    says = words(f"support_{_state(sentence)}")
+    return f"{says} ({sentence.reason})" if sentence.reason else says
 
 
 def plain_answer_html(text: str) -> str:
@@ -135,7 +167,7 @@ def answer_html(reply: Reply, words: Words) -> str:
     """Show an answer sentence by sentence, with citation marks and states of support."""
     if not reply.sentences:
         return plain_answer_html(reply.answer)
-    places = {p.n: place_text(p, words) for p in reply.passages}
+    places = {one.n: place_text(one, words) for one in sources_of(reply)}
     parts, n_shown = [], 0
     for gap, sentence in zip(gaps(reply), reply.sentences, strict=True):
         n_shown += len(sentence.text)
@@ -179,6 +211,44 @@ def legend_html(sentences: Iterable[Sentence], words: Words) -> str:
     return f'<div class="q-muted">{" &nbsp; ".join(told)}</div>' if told else ""
 
 
+def warning_text(warning: str, words: Words) -> str:
+    """Word what a reader should know of a passage; of a kind unknown here, the kind itself."""
+    key = f"warning_{warning}"
+    return words(key) if key in TABLE else warning
+
+
+def sources_of(reply: Reply) -> list[Passage]:
+    """Return the passage behind each mark of an answer, under the mark's number.
+
+    A mark counts cited spans, a passage's own number counts passages: two marks may lead to one
+    passage, and the first mark to the third passage.
+    """
+    used = {n for sentence in reply.sentences for n in sentence.citations}
+    found: dict[int, Passage] = {}
+    for one in reply.citations:
+        if one.n in used and one.n not in found:
+            found[one.n] = replace(passage_of(one, reply.passages), n=one.n)
+    return [found[n] for n in sorted(found)]
+
+
+def passage_of(citation: Citation, passages: Sequence[Passage]) -> Passage:
+    """Return the passage that holds a cited span; the span itself if none does."""
+    for one in passages:
+        if one.document_id == citation.document_id and one.start <= citation.start < one.end:
+            return one
+    return Passage(
+        citation.n,
+        citation.document_id,
+        citation.path,
+        page=citation.page,
+        start=citation.start,
+        end=citation.end,
+        text=citation.text,
+        page_label=citation.page_label,
+        warnings=citation.warnings,
+    )
+
+
 def cited_spans(passage: Passage, citations: Iterable[Citation]) -> list[tuple[int, int]]:
     """Return the spans that the answer cites of one passage, each once, in order."""
     found = {
@@ -200,8 +270,8 @@ def _state(sentence: Sentence) -> str:
 
 def _sentence_html(sentence: Sentence, places: Mapping[int, str], words: Words) -> str:
     state = _state(sentence)
-    says = words(f"support_{state}")
-    text = plain_html(without_marks(sentence.text).strip())
+    says = reason_text(sentence, words)
+    text = without_marks(sentence.text).strip()
     marks = [
         f'<span class="q-cite q-c-{state}" '
         f'title="{plain_html(f"{places.get(n, str(n))}: {says}", 300)}">{n}</span>'
@@ -210,4 +280,9 @@ def _sentence_html(sentence: Sentence, places: Mapping[int, str], words: Words) 
     if state == "not_found" or not marks:
         symbol = _SYMBOLS[state]
         marks.append(f'<span class="q-cite q-c-{state}" title="{plain_html(says)}">{symbol}</span>')
-    return f'<span class="q-{state}">{text}</span>{"".join(marks)}'
+    return f"{_marked(text, state, sentence)}{''.join(marks)}"
+
+
+def _marked(text: str, state: str, sentence: Sentence) -> str:
+    title = f' title="{plain_html(sentence.reason, 300)}"' if sentence.reason else ""
+    return f'<span class="q-{state}"{title}>{plain_html(text)}</span>'

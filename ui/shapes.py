@@ -73,6 +73,7 @@ class Passage:
     text: str = ""
     score: float = 0.0
     page_label: str = ""  # as printed on the page; empty if it is the page's number
+    warnings: tuple[str, ...] = ()  # what a reader should know about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Citation:
     end: int = 0
     text: str = ""
     page_label: str = ""
+    warnings: tuple[str, ...] = ()  # as in a passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Sentence:
     text: str
     citations: tuple[int, ...] = ()
     support: str = "supported"  # supported, partly, not_found
+    reason: str = ""  # why it is not supported
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Reply:
     passages: tuple[Passage, ...] = ()
     timings: Json | None = None  # seconds by beat
     models: Json | None = None  # chat, embedding, reranker
+    notices: tuple[str, ...] = ()  # what went wrong on the way, and was done without
+    trace: Json | None = None  # how it came about
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +228,13 @@ def text_from(data: Json) -> Text:
 def passages_from(data: Json) -> tuple[Passage, ...]:
     """Read the numbered sources of a reply or of its `passages` event."""
     return tuple(
-        _build(Passage, one, n=_number(one.get("n")) or at, heading=_heading(one))
+        _build(
+            Passage,
+            one,
+            n=_number(one.get("n")) or at,
+            heading=_heading(one),
+            warnings=_texts(one, "warnings"),
+        )
         for at, one in enumerate(objects(data, "passages"), start=1)
     )
 
@@ -234,18 +245,25 @@ def reply_from(data: Json, passages: Sequence[Passage] = ()) -> Reply:
     Args:
         passages: taken if the reply itself lists none, as in the `citations` event.
     """
-    sentences = tuple(
-        _build(Sentence, one, citations=_numbers(one.get("citations")))
-        for one in objects(data, "sentences")
+    sentences = tuple(sentence_from(one) for one in objects(data, "sentences"))
+    citations = tuple(
+        _build(Citation, one, warnings=_texts(one, "warnings"))
+        for one in objects(data, "citations")
     )
-    citations = tuple(_build(Citation, one) for one in objects(data, "citations"))
     found = passages_from(data) or tuple(passages)
     given = {
         "timings": mapping(data, "timings"),
         "models": mapping(data, "models"),
+        "notices": _texts(data, "notices"),
+        "trace": mapping(data, "trace"),
         "refused": data.get("refused") is True or data.get("mode") == "refused",
     }
     return _build(Reply, data, sentences=sentences, citations=citations, passages=found, **given)
+
+
+def sentence_from(data: Json) -> Sentence:
+    """Read one checked sentence."""
+    return _build(Sentence, data, citations=_numbers(data.get("citations")))
 
 
 def job_from(data: Json) -> Job:

@@ -77,22 +77,24 @@ def show_notices(notices: Sequence[str]) -> None:
 def source_button(
     passage: Passage, citations: Sequence[Citation], words: Words, *, key: str
 ) -> None:
-    """Show one source as a row that opens it."""
+    """Show one source as a row that opens it; number 0 is a passage that no mark leads to."""
     place = place_text(passage, words)
-    label = f"**\\[{passage.n}\\]** {plain_markdown(place, 160)}"
+    mark = f"**\\[{passage.n}\\]** " if passage.n else ""
+    label = f"{mark}{plain_markdown(place, 160)}"
     if st.button(label, key=key, type="tertiary", icon=":material/description:"):
         open_source(passage, citations, words)
 
 
 def open_source(passage: Passage, citations: Sequence[Citation], words: Words) -> None:
     """Open a dialog with the passage in its document, the cited words marked."""
+    title = words("source_title", n=passage.n) if passage.n else words("passage_title")
 
-    @st.dialog(words("source_title", n=passage.n), width="medium")
+    @st.dialog(title, width="medium")
     def dialog() -> None:
-        title = passage.title or file_name(passage.path)
+        name = passage.title or file_name(passage.path)
         place = place_text(passage, words, has_path=False)
         st.html(
-            f"<strong>{plain_html(title, 200)}</strong>"
+            f"<strong>{plain_html(name, 200)}</strong>"
             f'<div class="q-muted">{plain_html(place, 200)}</div>'
             f'<div class="q-muted">{plain_html(passage.path, 300)}</div>'
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from ui.exam_words import EXAM
+
 Language = Literal["en", "zh"]
 
 LANGUAGES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
@@ -119,6 +121,86 @@ TABLE: Mapping[str, tuple[str, str]] = {
         "Quoted from your documents word for word.",
         "以下内容逐字摘自您的文档。",
     ),
+    "why_marked": ("Why sentences are marked ({n})", "标记原因（{n}）"),
+    "warned": ("Careful: {warning}", "注意：{warning}"),
+    "warning_instructions": (
+        "this passage holds instructions to a machine; they were not followed.",
+        "该段落含有针对机器的指令，未予执行。",
+    ),
+    "warning_hidden": (
+        "this passage holds text that its page does not show.",
+        "该段落含有页面上不可见的文字。",
+    ),
+    "warning_link_exfiltration": (
+        "this passage holds a link that could carry data away.",
+        "该段落含有可能外传数据的链接。",
+    ),
+    "noticed": ("Note: {notice}", "提示：{notice}"),
+    "trace_title": ("What was looked at", "查阅过程"),
+    "trace_searched": ("Searched for", "检索内容"),
+    "trace_filters": ("Only in", "筛选条件"),
+    "trace_why": ("Answer", "回答方式"),
+    "trace_confidence": ("Confidence", "置信度"),
+    "trace_confidence_text": (
+        "{confidence}, refused below {bar}",
+        "{confidence}，低于 {bar} 则拒答",
+    ),
+    "trace_legs": ("Search", "检索权重"),
+    "trace_legs_text": ("{dense} by meaning, {lexical} by words", "语义 {dense}，关键词 {lexical}"),
+    "trace_budget": ("Passages", "段落"),
+    "trace_budget_text": ("{used} of {room} tokens", "{room} 个词元中用了 {used} 个"),
+    "trace_prompt": ("Chat model", "对话模型"),
+    "trace_prompt_text": (
+        "read {n_tokens} tokens, {n_reused} of them known already; wrote {n_generated}",
+        "读取 {n_tokens} 个词元，其中 {n_reused} 个来自缓存；写出 {n_generated} 个",
+    ),
+    "trace_gone": ("Deleted meanwhile", "期间已删除"),
+    "trace_notices": ("Notes", "提示"),
+    "trace_seconds": ("Seconds", "用时（秒）"),
+    "trace_dense": ("meaning", "语义"),
+    "trace_lexical": ("words", "关键词"),
+    "trace_fused": ("together", "综合"),
+    "trace_reranked": ("reranked", "重排"),
+    "trace_use": ("used as", "用途"),
+    "trace_passage": ("passage {n}", "段落 {n}"),
+    "trace_more": ("… and {n} more", "……另有 {n} 个"),
+    "left_below": ("not among the best", "排名靠后"),
+    "left_duplicate": ("says the same as another", "内容重复"),
+    "left_merged": ("joined to its neighbour", "与相邻段落合并"),
+    "left_no_room": ("no room", "放不下"),
+    "left_deleted": ("deleted", "已删除"),
+    "why_borne_out": (
+        "Written by the model; every sentence is in the sources.",
+        "由模型撰写，每句均有来源依据。",
+    ),
+    "why_partly_borne_out": (
+        "Written by the model; what the sources do not hold is marked.",
+        "由模型撰写，来源中没有的内容已标记。",
+    ),
+    "why_no_chat_model": (
+        "Quoted, because there is no chat model.",
+        "没有对话模型，因此直接引用原文。",
+    ),
+    "why_foreign_language": (
+        "Quoted, because the small model does not write this language.",
+        "小模型不会用这种语言写作，因此直接引用原文。",
+    ),
+    "why_not_borne_out": (
+        "Quoted, because the sources do not bear out what the model wrote.",
+        "模型所写内容没有来源依据，因此直接引用原文。",
+    ),
+    "why_nothing_stored": ("There are no documents yet.", "还没有任何文档。"),
+    "why_nothing_found": ("No passage was found.", "没有找到任何段落。"),
+    "why_all_gone": ("What was found has been deleted meanwhile.", "找到的文档已被删除。"),
+    "why_below_bar": ("What was found is too far from the question.", "找到的内容与问题相差太远。"),
+    "why_model_found_nothing": (
+        "The model finds no answer in the passages.",
+        "模型在段落中没有找到答案。",
+    ),
+    "why_no_sentence_fits": (
+        "No sentence of the passages answers it.",
+        "段落中没有能回答问题的句子。",
+    ),
     "sources": ("Sources", "来源"),
     "other_sources": ("Also looked at, not cited ({n})", "已查阅但未引用（{n}）"),
     "nearest_sources": ("The nearest passages ({n})", "最接近的段落（{n}）"),
@@ -136,6 +218,7 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "cut": ("… the rest is not shown.", "……其余部分未显示。"),
     # A source
     "source_title": ("Source [{n}]", "来源 [{n}]"),
+    "passage_title": ("Passage", "段落"),
     "source_changed": (
         "This document has changed or was deleted since; this is the passage as it was used.",
         "该文档此后已更改或删除；以下是回答时使用的段落。",
@@ -347,4 +430,5 @@ TABLE: Mapping[str, tuple[str, str]] = {
         "文档集 {collection} 将重新使用 {model} 检索。此前已有的内容无需重新计算。",
     ),
     "reverted": ("The model before is in use again.", "已还原到之前的模型。"),
+    **EXAM,
 }

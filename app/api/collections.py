@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Request
 
 from app.api.wire import CollectionIn, CollectionOut, CollectionsOut, DeletedOut, JobIdOut
@@ -11,7 +13,9 @@ from engine.api.describe import takes
 from ingest.knowledge_base import KnowledgeBase
 
 
-def collections_router(kb: KnowledgeBase) -> APIRouter:
+def collections_router(
+    kb: KnowledgeBase, forget: Callable[[str], None] = lambda _: None
+) -> APIRouter:
     """Build the routes of collections."""
     router = APIRouter(prefix="/kb/collections", tags=["collections"])
 
@@ -42,6 +46,7 @@ def collections_router(kb: KnowledgeBase) -> APIRouter:
     def delete(name: str) -> DeletedOut:
         """Delete a collection with all its documents."""
         kb.delete_collection(name)
+        forget(name)  # what an exam found of it: another one of that name is another library
         return DeletedOut()
 
     @router.post("/{name}/reindex", status_code=202, response_model=JobIdOut)

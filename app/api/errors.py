@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from app.models import ModelUnavailableError
 from app.query.errors import (
     EmptyQuestionError,
+    FilterError,
     NoRoomError,
     QueryError,
     QuestionTooLongError,
@@ -57,6 +58,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (LibraryLockedError, 503),
     (EmptyQuestionError, 400),
     (QuestionTooLongError, 400),
+    (FilterError, 400),
     (NoRoomError, 400),
     (RerankerError, 503),
     (ModelUnavailableError, 503),

@@ -1,4 +1,4 @@
-"""/kb/search gives passages, /kb/query gives answers: whole, or as server-sent events."""
+"""/kb/search gives passages, /kb/query answers: whole, or as events; /kb/explain says why not."""
 
 from __future__ import annotations
 
@@ -12,10 +12,24 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from app.api.errors import kb_status_of
-from app.api.wire import AnswerOut, HitOut, PassageOut, QueryIn, RewrittenOut, SearchIn, SearchOut
-from app.query.answer import answer, search
+from app.api.query_wire import (
+    AnswerOut,
+    CheckedOut,
+    ExplainIn,
+    ExplanationOut,
+    HitOut,
+    PassageOut,
+    QueryIn,
+    RewrittenOut,
+    SearchIn,
+    SearchOut,
+)
+from app.conversations.record import recorded, remembered
+from app.conversations.store import Conversations
+from app.query.answer import answer, searched
 from app.query.beats import Beats
-from app.query.types import Answer, AnswerEvent, Ask, Done, Found, Status, Token
+from app.query.explain import Explanation, explaining
+from app.query.types import Answer, AnswerEvent, Ask, Checked, Done, Found, Status, Token
 from engine.api.body import read_body
 from engine.api.bridge import Bridge, Feed, unless_gone
 from engine.api.describe import takes
@@ -44,7 +58,7 @@ class _Error(BaseModel):
     error: str
 
 
-def query_router(beats: Beats, bridge: Bridge) -> APIRouter:
+def query_router(beats: Beats, bridge: Bridge, conversations: Conversations) -> APIRouter:
     """Build the routes of asking."""
     router = APIRouter(prefix="/kb", tags=["asking"])
 
@@ -58,12 +72,19 @@ def query_router(beats: Beats, bridge: Bridge) -> APIRouter:
     async def query(request: Request) -> AnswerOut | StreamingResponse:
         """Answer a question from the documents, every sentence with its source."""
         body = await read_body(request, QueryIn)
-        feed = bridge.feed(lambda: answer(beats, body.ask()))
+        feed = bridge.feed(lambda: _events(beats, conversations, body))
         if not body.stream:
             return AnswerOut.of(await _whole(request, feed))
         # The first events are waited for here, so that a refusal still gets its status.
         first = await _first(request, feed)
         return StreamingResponse(_frames(feed, first), media_type="text/event-stream")
+
+    @router.post("/explain", response_model=ExplanationOut, openapi_extra=takes(ExplainIn))
+    async def explanation(request: Request) -> ExplanationOut:
+        """Tell at which stage a file was lost for a question."""
+        body = await read_body(request, ExplainIn)
+        feed = bridge.feed(lambda: explaining(beats, body.ask(), body.file))
+        return ExplanationOut.of(await _explained(request, feed))
 
     return router
 
@@ -75,11 +96,24 @@ def frames_of(event: AnswerEvent) -> Iterator[str]:
     elif isinstance(event, Found):
         yield _frame("passages", _Passages(passages=[PassageOut.of(p) for p in event.passages]))
     elif isinstance(event, Token):
-        yield _frame("token", _Text(text=event.text))
+        if event.text:
+            yield _frame("token", _Text(text=event.text))
+    elif isinstance(event, Checked):
+        yield _frame("sentence", CheckedOut.of(event))
     else:
         done = AnswerOut.of(event.answer)
         yield _frame("citations", done.verified())
         yield _frame("done", done)
+
+
+def _events(beats: Beats, conversations: Conversations, body: QueryIn) -> Iterator[AnswerEvent]:
+    """Answer, in a conversation if the request names one."""
+    ask, chat = body.ask(), body.conversation_id
+    if not chat:
+        return answer(beats, ask)
+    is_named = body.collection is not None
+    ask = remembered(conversations, ask, chat, is_collection_named=is_named)
+    return recorded(conversations, ask, answer(beats, ask), chat)
 
 
 def _frame(name: str, body: BaseModel) -> str:
@@ -88,14 +122,15 @@ def _frame(name: str, body: BaseModel) -> str:
 
 def _search(beats: Beats, ask: Ask) -> SearchOut:
     started = time.perf_counter()
-    rewritten, hits = search(beats, ask)
+    found = searched(beats, ask)
     return SearchOut(
         hits=[
             HitOut.of(hit, beats.page_label(hit.document_id, hit.page) if hit.page else "")
-            for hit in hits
+            for hit in found.hits
         ],
-        rewritten=RewrittenOut.of(rewritten),
+        rewritten=RewrittenOut.of(found.rewritten),
         timings={"total": time.perf_counter() - started},
+        notices=list(found.notices),
     )
 
 
@@ -108,6 +143,22 @@ async def _whole(request: Request, feed: Feed[AnswerEvent]) -> Answer:
                 if isinstance(event, Done):
                     return event.answer
         raise RuntimeFailedError("the answer ended before it was finished: ask again")
+
+    try:
+        return await unless_gone(request, drain)
+    finally:
+        feed.close()
+
+
+async def _explained(request: Request, feed: Feed[Explanation | None]) -> Explanation:
+    """Wait for an explanation while the client is there."""
+
+    async def drain() -> Explanation:
+        while steps := await feed.batch():
+            for step in steps:
+                if step is not None:
+                    return step
+        raise RuntimeFailedError("the explanation ended before it was finished: ask again")
 
     try:
         return await unless_gone(request, drain)

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.conversations import last_used
 from app.cli.documents import CollectionOption, JsonOption
 from app.cli.format import place
 from app.cli.session import client_of, note, summary_of, warn_of
 
 if TYPE_CHECKING:
-    from app.api.wire import AnswerOut
+    from app.api.query_wire import AnswerOut
     from app.client import Client
 
 DEMO_COLLECTION = "samples"
 _QUOTED_CHARACTERS = 300
+_WARNINGS = {
+    "instructions": "the passage holds instructions to a machine; they were not followed",
+    "hidden": "the passage holds text that is not shown on the page",
+    "link_exfiltration": "the passage holds a link that could carry data away",
+}
 
 TopOption = Annotated[int, typer.Option("--top-k", "-k", min=1, max=100, help="How many passages.")]
 
@@ -29,7 +35,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find passages."""
-    from app.api.wire import SearchOut
+    from app.api.query_wire import SearchOut
 
     body = {"query": " ".join(query), "collection": collection, "top_k": top_k}
     with client_of() as client:
@@ -43,19 +49,30 @@ def search(
         if hit.heading:
             print(f"   {hit.heading}")
         print(f"   {shorten(hit.text)}\n")
+    for notice in found.notices:
+        note(f"note: {notice}")
     if not found.hits:
         note("nothing found")
 
 
-def ask(
+def ask(  # noqa: PLR0913 - the flags of a question
     question: Annotated[list[str], typer.Argument(help="The question.")],
     collection: CollectionOption = "default",
     top_k: TopOption = 5,
     model: Annotated[str, typer.Option("--model", help="Another chat model.")] = "",
+    is_traced: Annotated[
+        bool, typer.Option("--trace", help="Print how the answer came about.")
+    ] = False,
+    chat: Annotated[
+        str, typer.Option("--chat", metavar="ID", help="In this conversation; see `quire chats`.")
+    ] = "",
+    is_continued: Annotated[
+        bool, typer.Option("--continue", help="In the conversation used last.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask your documents; every sentence of the answer names its source."""
-    from app.api.wire import AnswerOut
+    from app.api.query_wire import AnswerOut
 
     body: dict[str, object] = {
         "question": " ".join(question),
@@ -64,10 +81,14 @@ def ask(
         "model": model,
     }
     with client_of("answers") as client:
+        if chat or is_continued:
+            body["conversation_id"] = chat or last_used(client, collection)
+            if collection == "default":
+                del body["collection"]  # then the conversation's own
         if as_json:
             print(client.post("/kb/query", body, AnswerOut).model_dump_json())
             return
-        tell_answer(client, body)
+        tell_answer(client, body, is_traced=is_traced)
 
 
 def demo() -> None:
@@ -108,9 +129,9 @@ def shorten(text: str, limit: int = _QUOTED_CHARACTERS) -> str:
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 
-def tell_answer(client: Client, body: dict[str, object]) -> None:
+def tell_answer(client: Client, body: dict[str, object], *, is_traced: bool = False) -> None:
     """Print tokens as they come; if checking changed the answer, print the checked one."""
-    from app.api.wire import AnswerOut
+    from app.api.query_wire import AnswerOut
 
     streamed = ""
     for name, data in client.events("/kb/query", {**body, "stream": True}):
@@ -120,7 +141,12 @@ def tell_answer(client: Client, body: dict[str, object]) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
         elif name == "done":
-            _finish(AnswerOut.model_validate_json(data), streamed)
+            answer = AnswerOut.model_validate_json(data)
+            _finish(answer, streamed)
+            if is_traced and answer.trace is not None:
+                from app.cli.explain import trace_text
+
+                print(f"\n{trace_text(answer.trace)}")
 
 
 def _token(data: str) -> str:
@@ -143,6 +169,10 @@ def _finish(answer: AnswerOut, streamed: str) -> None:
     for one in answer.citations:
         print(f"[{one.n}] {place(one.path, one.page, one.start, one.end, one.page_label)}")
         print(f"    {shorten(one.text)}")
+        for warning in one.warnings:
+            print(f"    warning: {_WARNINGS.get(warning, warning)}")
+    for notice in answer.notices:
+        note(f"note: {notice}")
     starters = _starters_of(answer)
     if starters:
         note(f"note: with {starters}; `quire status` tells what that means and how to do better")

@@ -7,6 +7,7 @@ def explain(error: Exception) -> str | None:
     """Word an error that we know; defects keep their traceback."""
     from app.client import ServerError
     from app.config import ConfigError
+    from app.exam.errors import ExamError
     from app.models import ModelUnavailableError
     from app.query.errors import QueryError
     from app.server import PortTakenError
@@ -16,6 +17,7 @@ def explain(error: Exception) -> str | None:
     ours = (
         ServerError,
         ConfigError,
+        ExamError,
         ModelUnavailableError,
         QueryError,
         PortTakenError,

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli import ask, doctor, documents, engine, index, jobs, migrate, run, serve
+from app.cli import (
+    ask,
+    conversations,
+    doctor,
+    documents,
+    engine,
+    exam,
+    explain,
+    index,
+    jobs,
+    migrate,
+    run,
+    serve,
+)
 from app.cli.session import settings_of
 from app.version import VERSION
 
@@ -19,6 +32,7 @@ _KNOWLEDGE = (
     ("watch", documents.watch),
     ("search", ask.search),
     ("ask", ask.ask),
+    ("explain", explain.explain),
     ("status", documents.status),
     ("jobs", jobs.jobs),
     ("job", jobs.job),
@@ -76,6 +90,8 @@ def build() -> typer.Typer:
     for name, function in _ALIASES:
         app.command(name, hidden=True)(function)
     app.add_typer(index.build_index(), name="index", rich_help_panel="Knowledge")
+    app.add_typer(conversations.build_chats(), name="chats", rich_help_panel="Knowledge")
+    app.add_typer(exam.build_eval(), name="eval", rich_help_panel="Knowledge")
     app.callback()(_root)
     return app
 

@@ -6,20 +6,39 @@ The only file of the pipeline that has an order of steps in it; each step is a f
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 from app.query import sentences
-from app.query.beats import Beats
-from app.query.errors import EmptyQuestionError, NoRoomError, QuestionTooLongError
+from app.query.beats import Beats, Said
+from app.query.checks import Checks
+from app.query.cited import marks_grammar
+from app.query.errors import EmptyQuestionError, QuestionTooLongError
 from app.query.extract import extract
-from app.query.pack import labelled, pack, with_labels
-from app.query.prompt import messages_for, nothing_yet, refusal, says_not_found, tag_of
-from app.query.rerank import reranked
-from app.query.retrieve import retrieve
-from app.query.rewrite import MAX_TURN_CHARACTERS, recent_of, rewrite
+from app.query.filters import with_typed_filters
+from app.query.pack import BELOW, with_labels
+from app.query.prompt import (
+    PROMPT_VERSION,
+    messages_for,
+    nothing_yet,
+    refusal,
+    says_not_found,
+    tag_of,
+)
+from app.query.run import (
+    Material,
+    Run,
+    found_for,
+    has_reranker,
+    packed_for,
+    ranked_anew,
+    rewritten_of,
+    said,
+    still_there,
+    with_warnings,
+)
+from app.query.trace import Budget, Prompt, Trace, Why, candidates_of
 from app.query.types import (
     Answer,
     AnswerEvent,
@@ -31,75 +50,43 @@ from app.query.types import (
     Rewritten,
     Status,
     Token,
-    Turn,
 )
 from app.query.verify import Verified, verify
+from app.query.widen import widened
 from app.query.words import cjk_share
 from engine.types import Message
 from ingest.types import Hit
 
 MAX_QUESTION = 8_000  # characters; four pages, more than any embedding model reads
-MAX_ANSWER_TOKENS = 512
-MAX_CONDENSED_TOKENS = 96
-MAX_SMALL_ANSWER_TOKENS = 160  # a starter model that has not answered by then repeats itself
-PROMPT_TOKENS = 160  # rules and chat template around the sources
-MAX_PASSAGE_TOKENS = 6_000  # of a large context: more sources make answers slower, not better
 MAX_SMALL_PASSAGE_TOKENS = 500  # what the starter model is given to read
-EXTRACT_TOKENS = 4_000  # budget where no chat model limits it
-# Measured on the best hit's score, all-MiniLM, articles of XQuAD and CMRC (English, Chinese): below
-# 0.30 lie 97 and 92 % of the questions about other articles, 47 and 50 % of those about a removed
-# passage, 2 to 3 % of the answerable ones (at 0.35: 5 to 7 %). Low on purpose: a needless refusal
-# is worse than a near miss that shows its source.
-BAR = 0.30
+# A confidence. Measured on articles of XQuAD and CMRC (English, Chinese) with all-MiniLM: below it
+# lay 100 and 98 % of the questions about other articles, 72 and 55 % of those about a removed
+# passage, 5 % of the answerable ones, 15 % of broad questions about long texts.
+BAR = 0.33
+# By this the odds of the bar are divided for a question that leans on the conversation: words taken
+# over from there need not all stand in the passage.
+FOLLOW_UP_ODDS = 4.0
 CJK_QUESTION = 0.3  # share of CJK letters from which on a question is not English
-FOLLOW_UP_BAR = 0.20  # words taken over from the conversation need not all stand in the passage
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One question on its way, with the seconds that its beats took."""
+class Searched:
+    """What a search without an answer gives."""
 
-    beats: Beats
-    ask: Ask
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def model(self) -> str:
-        """The chat model that answers."""
-        return self.ask.model or self.beats.chat_model
-
-    @property
-    def is_small(self) -> bool:
-        """Whether that model may speak only if fully borne out."""
-        if self.model == self.beats.chat_model:
-            return self.beats.is_small
-        return self.beats.is_small_too(self.model)
-
-    @contextmanager
-    def beat(self, name: str) -> Iterator[None]:
-        """Measure one beat."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Count tokens as the chat model would."""
-        if self.beats.chat is None:
-            return [len(text) // 3 + 1 for text in texts]  # no tokenizer; nothing overflows
-        return self.beats.count_tokens(self.model, texts)
+    rewritten: Rewritten
+    hits: tuple[Hit, ...]
+    notices: tuple[str, ...] = ()  # what went wrong on the way, and was done without
 
 
 @dataclass(frozen=True, slots=True)
-class _Material:
-    """What an answer is made of."""
+class _Told:
+    """What is answered, in which mode, and why so."""
 
-    rewritten: Rewritten
-    history: tuple[Turn, ...]
-    passages: tuple[Passage, ...]
+    mode: Mode
+    why: Why
+    verified: Verified
 
 
 def search(beats: Beats, ask: Ask) -> tuple[Rewritten, list[Hit]]:
@@ -108,17 +95,25 @@ def search(beats: Beats, ask: Ask) -> tuple[Rewritten, list[Hit]]:
     Raises:
         EmptyQuestionError: nothing was asked.
         QuestionTooLongError: too much was asked.
-        RerankerError: the configured reranker does not load.
+        FilterError: a filter in the question cannot be read.
     """
-    check(beats, ask)
-    rewritten = _rewritten(_Run(beats, ask))
-    hits: Sequence[Hit] = retrieve(beats, ask, rewritten).hits
-    if beats.rerank is not None:
-        hits = reranked(rewritten.standalone, hits, beats.rerank)
-    return rewritten, list(hits[: ask.top_k])
+    found = searched(beats, ask)
+    return found.rewritten, list(found.hits)
 
 
-def answer(beats: Beats, ask: Ask) -> Iterator[AnswerEvent]:
+def searched(beats: Beats, ask: Ask) -> Searched:
+    """Find the best hits for a question, and say what was done without.
+
+    Raises:
+        EmptyQuestionError, QuestionTooLongError, FilterError: as `search`.
+    """
+    run = Run(beats, check(beats, ask))
+    material = ranked_anew(run, found_for(run, rewritten_of(run)))
+    hits = widened(material.ranked, run.beats.text, run.ask.top_k)
+    return Searched(material.rewritten, tuple(hits), tuple(run.notices))
+
+
+def answer(beats: Beats, ask: Ask) -> Generator[AnswerEvent, None, None]:
     """Answer a question from the documents.
 
     What is wrong with the question is raised here, before the first event. Closing the iterator
@@ -127,81 +122,111 @@ def answer(beats: Beats, ask: Ask) -> Iterator[AnswerEvent]:
     Raises:
         EmptyQuestionError: nothing was asked.
         QuestionTooLongError: too much was asked.
+        FilterError: a filter in the question cannot be read.
     """
-    check(beats, ask)
+    ask = check(beats, ask)
     if ask.model and beats.chat is not None:
         beats.check_chat(ask.model)
-    return _events(_Run(beats, ask))
+    return _events(Run(beats, ask))
 
 
-def check(beats: Beats, ask: Ask) -> None:
-    """Refuse what cannot be asked."""
+def check(beats: Beats, ask: Ask) -> Ask:
+    """Refuse what cannot be asked; gives the question with its typed filters taken out.
+
+    Raises:
+        EmptyQuestionError, QuestionTooLongError, FilterError: the question is at fault.
+    """
     if not ask.question.strip():
         raise EmptyQuestionError
     if len(ask.question) > MAX_QUESTION:
         raise QuestionTooLongError(len(ask.question), MAX_QUESTION)
     beats.check_collection(ask.collection)
+    return with_typed_filters(ask)
 
 
-def _events(run: _Run) -> Iterator[AnswerEvent]:
-    beats, ask = run.beats, run.ask
+def bar_for(beats: Beats, collection: str, rewritten: Rewritten) -> float:
+    """Tell the confidence below which a question is refused; lower for one that was condensed."""
+    own = beats.refusal_bar(collection)
+    bar = BAR if own is None else own
+    if rewritten.by == "none" or bar >= 1:
+        return bar
+    odds = bar / (1 - bar) / FOLLOW_UP_ODDS
+    return odds / (1 + odds)
+
+
+def _events(run: Run) -> Generator[AnswerEvent, None, None]:
     yield Status("rewrite")
     with run.beat("rewrite"):
-        rewritten = _rewritten(run)
+        rewritten = rewritten_of(run)
     yield Status("retrieve")
     with run.beat("retrieve"):
-        retrieved = retrieve(beats, ask, rewritten)
-    hits: Sequence[Hit] = retrieved.hits
-    confidence = retrieved.confidence
-    if beats.rerank is not None:
+        material = found_for(run, rewritten)
+    if has_reranker(run):
         yield Status("rerank")
         with run.beat("rerank"):
-            hits = reranked(rewritten.standalone, hits, beats.rerank)
+            material = ranked_anew(run, material)
     yield Status("pack")
     with run.beat("pack"):
-        history = _recent(run)
-        room = _room(run, history)
-        packed = pack(hits[: ask.top_k], beats.text, run.count, room)
-        passages = tuple(labelled(packed, beats.page_label))
-    if hits and not passages:
-        raise NoRoomError(run.model, beats.context_length(run.model))
-    yield Found(passages)
-    material = _Material(rewritten, history, passages)
-    if not passages or confidence < (BAR if rewritten.by == "none" else FOLLOW_UP_BAR):
-        verified = _refused(run, passages)
-        yield Token(verified.text)
-        yield Done(_answer(run, material, "refused", verified))
+        material = packed_for(run, material)
+    yield Found(material.passages)
+    yield from answered(run, material)
+
+
+def answered(run: Run, material: Material) -> Generator[AnswerEvent, None, None]:
+    """Answer from the passages that were packed, or refuse."""
+    bar = bar_for(run.beats, run.ask.collection, material.rewritten)
+    if not material.passages or material.retrieved.confidence < bar:
+        told = _refused(run, material, _why_refused(run, material))
+        yield Token(told.verified.text)
+        yield Done(_answer(run, material, told, bar))
         return
-    yield from _told(run, material)
+    yield from _told(run, material, bar)
 
 
-def _told(run: _Run, material: _Material) -> Iterator[AnswerEvent]:
+def _told(run: Run, material: Material, bar: float) -> Iterator[AnswerEvent]:
     """Generate where a model is there, verify, and fall back to the documents' own words.
 
     What a small model writes is shown only once it has been checked.
     """
-    written = ""
+    written, prompt, verified = "", None, None
     if run.beats.chat is not None and _can_write(run):
         yield Status("generate")
         passages = _readable(run, material.passages)
         tag = tag_of(passages, run.beats.secret)
         messages = messages_for(run.ask.question, passages, material.history, tag)
-        with run.beat("generate"), closing(_generated(run, messages)) as stream:
+        took: Said | None = None
+        checks = Checks(material.passages, run.ask.question)
+        with run.beat("generate"), closing(_generated(run, messages, passages)) as stream:
             for piece in stream:
+                if isinstance(piece, Said):
+                    took = piece
+                    continue
                 written += piece
+                checked = checks.push(piece)
                 if not run.is_small:
                     yield Token(piece)
-                if run.is_small and _is_lost(written, piece, material, run.ask.question):
-                    break
+                    yield from checked
+                elif any(one.sentence.support != "supported" for one in checked):
+                    break  # it will not be kept: a sentence does not hold
+                else:
+                    yield Token("")  # a sign of life: the chance to stop
+            rest, verified = checks.finish()
+            if not run.is_small:
+                yield from rest
+        prompt = _prompt(run, messages, written, took)
     yield Status("verify")
     with run.beat("verify"):
-        mode, verified = _settled(run, material, written)
+        n_passages = len(material.passages)
+        material = still_there(run, material)
+        if verified is None or len(material.passages) < n_passages:
+            verified = verify(written, material.passages, run.ask.question)
+        told = _settled(run, material, written, verified)
     if run.is_small or not written:
-        yield Token(verified.text)
-    yield Done(_answer(run, material, mode, verified))
+        yield Token(told.verified.text)
+    yield Done(_answer(run, material, told, bar, prompt))
 
 
-def _readable(run: _Run, passages: Sequence[Passage]) -> Sequence[Passage]:
+def _readable(run: Run, passages: Sequence[Passage]) -> Sequence[Passage]:
     """Give a small model the best passages only: it understands no more, and each costs seconds."""
     if not run.is_small:
         return passages
@@ -218,103 +243,88 @@ def _readable(run: _Run, passages: Sequence[Passage]) -> Sequence[Passage]:
     return [kept[one] for one in passages if one in kept]
 
 
-def _can_write(run: _Run) -> bool:
+def _can_write(run: Run) -> bool:
     """Whether the chat model knows the question's language; the small one writes English only."""
     return not (run.is_small and cjk_share(run.ask.question) > CJK_QUESTION)
 
 
-def _is_lost(written: str, piece: str, material: _Material, question: str) -> bool:
-    """Tell early that a small model's answer will not be kept: a sentence does not hold."""
-    if not any(mark in piece for mark in ".!?\n\u3002\uff01\uff1f\uff1b"):
-        return False
-    finished = sentences.spans(written)[:-1]
-    if not finished:
-        return False
-    return not verify(written[: finished[-1][1]], material.passages, question).is_borne_out
-
-
-def _settled(run: _Run, material: _Material, written: str) -> tuple[Mode, Verified]:
+def _settled(run: Run, material: Material, written: str, verified: Verified) -> _Told:
     """Choose what is said: the model's words if they hold, else the documents'."""
     passages = material.passages
+    if not passages:
+        return _refused(run, material, "all_gone")
     if written.strip() and not run.is_small and says_not_found(written):
-        return "refused", _refused(run, passages)
-    verified = verify(written, passages, run.ask.question)
-    supported = [one.support == "supported" for one in verified.sentences]
-    if verified.is_borne_out or (any(supported) and not run.is_small):
-        return "generated", verified
+        return _refused(run, material, "model_found_nothing")
+    # What a good model says in words of its own is often no more than partly found.
+    is_any_found = any(one.support != "not_found" for one in verified.sentences)
+    if verified.is_borne_out:
+        return _Told("generated", "borne_out", verified)
+    if is_any_found and not run.is_small:
+        return _Told("generated", "partly_borne_out", verified)
     rewritten = material.rewritten
     context = rewritten.standalone if rewritten.by != "none" else ""
     extracted = extract(run.ask.question, passages, context)
-    return (
-        ("extractive", extracted) if extracted.sentences else ("refused", _refused(run, passages))
-    )
+    if not extracted.sentences:
+        return _refused(run, material, "no_sentence_fits")
+    return _Told("extractive", _why_extractive(run), extracted)
 
 
-def _refused(run: _Run, passages: Sequence[Passage]) -> Verified:
-    if not passages and not run.beats.documents(run.ask.collection):
-        return Verified(nothing_yet(run.ask.question, run.ask.collection), (), ())
-    looked_at = [passage.title or passage.path for passage in passages]
-    return Verified(refusal(run.ask.question, run.ask.collection, looked_at), (), ())
+def _why_extractive(run: Run) -> Why:
+    if run.beats.chat is None:
+        return "no_chat_model"
+    return "not_borne_out" if _can_write(run) else "foreign_language"
 
 
-def _generated(run: _Run, messages: Sequence[Message]) -> Generator[str, None, None]:
-    """Stream the chat model's words; close its stream however this one ends."""
+def _why_refused(run: Run, material: Material) -> Why:
+    if material.passages:
+        return "below_bar"
+    if run.gone:
+        return "all_gone"
+    return "nothing_found" if run.beats.documents(run.ask.collection) else "nothing_stored"
+
+
+def _refused(run: Run, material: Material, why: Why) -> _Told:
+    question, collection = run.ask.question, run.ask.collection
+    if why == "nothing_stored":
+        return _Told("refused", why, Verified(nothing_yet(question, collection), (), ()))
+    looked_at = [passage.title or passage.path for passage in material.passages]
+    return _Told("refused", why, Verified(refusal(question, collection, looked_at), (), ()))
+
+
+def _generated(
+    run: Run, messages: Sequence[Message], passages: Sequence[Passage]
+) -> Generator[str | Said, None, None]:
+    """Stream the chat model's words; close its stream however this one ends.
+
+    A model that is not small can write no mark but those of the passages. The small one is left
+    free: its marks are dropped anyway, and it needs every help to end.
+    """
+    grammar = None if run.is_small else marks_grammar(passages)
+    if grammar is not None and run.beats.bound_chat is not None:
+        return said(run.beats.bound_chat(messages, run.answer_tokens, run.model, grammar))
     assert run.beats.chat is not None
-    stream = run.beats.chat(messages, _answer_tokens(run), run.model)
-    try:
-        yield from stream
-    finally:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            close()
+    return said(run.beats.chat(messages, run.answer_tokens, run.model))
 
 
-def _rewritten(run: _Run) -> Rewritten:
-    chat = run.beats.chat
-    if chat is None or not run.beats.rewrite_with_model or run.is_small:
-        return rewrite(run.ask.question, run.ask.history)
-
-    def condense(messages: Sequence[Message]) -> str:
-        return "".join(chat(messages, MAX_CONDENSED_TOKENS, run.model))
-
-    return rewrite(run.ask.question, run.ask.history, condense)
+def _prompt(run: Run, messages: Sequence[Message], written: str, took: Said | None) -> Prompt:
+    """Tell what the model read; counted here where its stream was ended before it could tell."""
+    if took is not None:
+        return Prompt(PROMPT_VERSION, took.n_prompt, took.n_reused, took.n_generated)
+    *read, wrote = run.count([*(message.content for message in messages), written])
+    return Prompt(PROMPT_VERSION, sum(read), 0, wrote)
 
 
-def _recent(run: _Run) -> tuple[Turn, ...]:
-    """Take the last turns, no longer than a quarter of the context; oldest go first."""
-    if run.beats.chat is None:
-        return ()
-    turns = [
-        Turn(turn.role, turn.content[:MAX_TURN_CHARACTERS]) for turn in recent_of(run.ask.history)
-    ]
-    room = run.beats.context_length(run.model) // 4
-    while turns and sum(run.count([turn.content for turn in turns])) > room:
-        turns.pop(0)
-    return tuple(turns[1:] if turns and turns[0].role == "assistant" else turns)
-
-
-def _room(run: _Run, history: Sequence[Turn]) -> int:
-    """Tokens left for passages in the chat model's real context."""
-    if run.beats.chat is None:
-        return EXTRACT_TOKENS
-    said = sum(run.count([run.ask.question, *(turn.content for turn in history)]))
-    n_context = run.beats.context_length(run.model)
-    return min(MAX_PASSAGE_TOKENS, n_context - said - _answer_tokens(run) - PROMPT_TOKENS)
-
-
-def _answer_tokens(run: _Run) -> int:
-    wanted = MAX_SMALL_ANSWER_TOKENS if run.is_small else MAX_ANSWER_TOKENS
-    return min(wanted, run.beats.context_length(run.model) // 4)
-
-
-def _answer(run: _Run, material: _Material, mode: Mode, verified: Verified) -> Answer:
-    beats = run.beats
-    _logger.debug("answered mode=%s passages=%d", mode, len(material.passages))
+def _answer(
+    run: Run, material: Material, told: _Told, bar: float, prompt: Prompt | None = None
+) -> Answer:
+    beats, verified = run.beats, told.verified
+    _logger.debug("answered mode=%s passages=%d", told.mode, len(material.passages))
+    citations = with_labels(verified.citations, material.passages)
     return Answer(
         text=verified.text,
-        mode=mode,
+        mode=told.mode,
         sentences=verified.sentences,
-        citations=tuple(with_labels(verified.citations, material.passages)),
+        citations=with_warnings(citations, material.passages),
         passages=material.passages,
         rewritten=material.rewritten,
         timings=dict(run.seconds),
@@ -323,4 +333,40 @@ def _answer(run: _Run, material: _Material, mode: Mode, verified: Verified) -> A
             "embedding": beats.embedding_model(run.ask.collection),
             "reranker": beats.reranker if beats.rerank is not None else "",
         },
+        trace=_trace(run, material, told, bar, prompt),
+        notices=tuple(run.notices),
+    )
+
+
+def _trace(run: Run, material: Material, told: _Told, bar: float, prompt: Prompt | None) -> Trace:
+    has_chat = run.beats.chat is not None
+    candidates = candidates_of(
+        material.retrieved,
+        material.ranked,
+        material.passages,
+        material.left_out,
+        is_reranked=material.is_reranked,
+    )
+    budget = Budget(
+        context=run.beats.context_length(run.model) if has_chat else 0,
+        room=material.room,
+        used=sum(run.count([one.text for one in material.passages])),
+        left_out=sum(one.passage is None and one.left_out not in ("", BELOW) for one in candidates),
+    )
+    return Trace(
+        question=run.ask.question,
+        rewritten=material.rewritten,
+        filters=run.ask.filters,
+        candidates=candidates,
+        dense_weight=material.retrieved.dense_weight,
+        confidence=material.retrieved.confidence,
+        bar=bar,
+        budget=budget,
+        prompt=prompt,
+        model=run.model if has_chat else "",
+        mode=told.mode,
+        why=told.why,
+        gone=tuple(run.gone.values()),
+        notices=tuple(run.notices),
+        timings=dict(run.seconds),
     )

@@ -9,7 +9,29 @@ from secrets import token_bytes
 from engine.types import Message
 from ingest.types import Document, Hit
 
-Chat = Callable[[Sequence[Message], int, str], Iterator[str]]  # (messages, n_predict, model) → text
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a chat model tells of its work when it has ended."""
+
+    n_prompt: int  # tokens of the prompt, reused ones included
+    n_reused: int
+    n_generated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file that could not be stored."""
+
+    path: str
+    reason: str
+    at: str  # ISO 8601, UTC
+
+
+# (messages, n_predict, model) → text as it comes, at the end maybe what it took
+Chat = Callable[[Sequence[Message], int, str], Iterator[str | Said]]
+# the same with a GBNF grammar that the text keeps to
+BoundChat = Callable[[Sequence[Message], int, str, str], Iterator[str | Said]]
 Rerank = Callable[[str, Sequence[str]], Sequence[float]]  # (question, texts) → scores from 0 to 1
 
 
@@ -31,6 +53,7 @@ class Beats:
     check_chat: Callable[[str], object]  # raises if a model is unknown or cannot chat
     embedding_model: Callable[[str], str]  # collection → the model whose cosines are its scores
     chat: Chat | None = None  # None: every answer is extractive
+    bound_chat: BoundChat | None = None  # None: `chat` is asked, and may cite what is not there
     chat_model: str = ""
     rerank: Rerank | None = None
     reranker: str = ""
@@ -39,4 +62,9 @@ class Beats:
     is_small_too: Callable[[str], bool] = lambda _: False  # the same of a model asked for by name
     rewrite_with_model: bool = False  # the configured chat model is good enough to condense
     page_label: Callable[[str, int], str] = lambda _, __: ""  # (document id, page) → as printed
+    # collection → confidence below which it refuses; None: the pipeline's own
+    refusal_bar: Callable[[str], float | None] = lambda _: None
+    is_stored: Callable[[str], bool] = lambda _: True  # document id → it has not been deleted
+    collections: Callable[[], Sequence[str]] = tuple  # names of all
+    failures: Callable[[str], Sequence[Failed]] = lambda _: ()  # collection → files not stored
     secret: bytes = field(default_factory=lambda: token_bytes(16), repr=False)  # see prompt.tag_of

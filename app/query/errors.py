@@ -3,6 +3,7 @@
 QueryError
 ├── EmptyQuestionError       nothing was asked
 ├── QuestionTooLongError     longer than any model here can read
+├── FilterError              a date or a type in a filter cannot be read
 ├── NoRoomError              the chat model can read no passage beside the question
 └── RerankerError            the configured reranker does not load
 """
@@ -28,6 +29,16 @@ class QuestionTooLongError(QueryError):
         super().__init__(
             f"the question has {n_characters:,} characters, the limit is {limit:,}: "
             "shorten it, or put the long text into a document and ask about that"
+        )
+
+
+class FilterError(QueryError):
+    """A filter's value cannot be read."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(
+            f"the filter {name}:{value} cannot be read: allowed is {allowed}; if it is no filter "
+            f'but part of the question, put it in quotation marks: "{name}:{value}"'
         )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.query.retrieve import idf_of
+from app.query.fusion import idf_of
+from app.query.injection import warnings_of
 from app.query.types import Citation, Passage, Sentence
-from app.query.verify import Evidence, Verified, evidence_of, is_question
+from app.query.verify import Evidence, Verified, cited, evidence_of, is_question, shown
 from app.query.words import Held, content_terms, fold, hold, numbers
 
 MAX_SENTENCES = 3
 MIN_SHARE = 0.5  # of the best sentence's score that a further one must reach
 RANK_DISCOUNT = 0.1  # taken off per passage rank: the retriever has read more than one sentence
 FAQ_SHARE = 0.8  # of a question's score that the sentence after it inherits: it is the answer
+ORDER_SHARE = 0.3  # of its score that a sentence keeps which gives orders to a machine
 MAX_TABLE = 600  # characters; a longer table is answered by its rows
 _CELL = " |"
 _LETTER = re.compile(r"[^\W\d_]")
@@ -82,23 +84,13 @@ def extract(question: str, passages: Sequence[Passage], context: str = "") -> Ve
     """Answer with the documents' own words."""
     chosen = best_sentences(question, passages, context)
     told: list[Sentence] = []
-    cited: list[Citation] = []
+    citations: list[Citation] = []
     for n, one in enumerate(chosen, 1):
         told.append(Sentence(_shown(one.text), (n,), "supported"))
-        cited.append(
-            Citation(
-                n,
-                one.passage.document_id,
-                one.passage.path,
-                one.passage.page,
-                one.start,
-                one.end,
-                one.text,
-            )
-        )
+        citations.append(cited(one, n))
     said = [f"{sentence.text} [{n}]" for n, sentence in enumerate(told, 1)]
     glue = "\n\n" if any("\n" in one for one in said) else " "
-    return Verified(glue.join(said), tuple(told), tuple(cited))
+    return Verified(glue.join(said), tuple(told), tuple(citations))
 
 
 def with_tables(evidence: Sequence[Evidence]) -> list[Evidence]:
@@ -130,13 +122,13 @@ def _joined(before: Evidence, one: Evidence) -> Evidence:
         one.end,
         one.passage.text[start : one.end - one.passage.start],
         Held(f"{before.held.folded}\n{one.held.folded}", before.held.words | one.held.words),
-        before.numbers | one.numbers,
+        before.before,
     )
 
 
 def _shown(text: str) -> str:
     """Write a sentence in one line, a table row by row, without the rule below its header."""
-    lines = [" ".join(line.split()).strip("| ") for line in text.splitlines()]
+    lines = [" ".join(line.split()).strip("| ") for line in shown(text).splitlines()]
     is_table = _CELL in text
     kept = [line for line in lines if _LETTER.search(line) or re.search(r"\d", line)]
     return "\n".join(kept) if is_table else " ".join(kept)
@@ -170,6 +162,7 @@ def _scores(question: str, context: str, evidence: Sequence[Evidence]) -> list[f
         )
         score = 0.7 * own[at] + 0.15 * above[at] + 0.15 * near + _kind_bonus(question, one.text)
         score *= (1 - RANK_DISCOUNT * min(one.passage.n - 1, 5)) * (not asks[at])
+        score *= ORDER_SHARE if warnings_of(one.text) else 1.0
         scores.append(score * (0.3 if _is_label(one.text) else 1.0))
     return scores
 

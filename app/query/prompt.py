@@ -1,7 +1,12 @@
 """Passages + history + question → messages with numbered sources; pure.
 
 Sources stand between lines that carry a tag that no document can know, so that none can close its
-own source and speak as if it were the program.
+own source and speak as if it were the program. What no reader sees and what chat templates use as
+control marks is taken out of the copy that the model reads; what is stored and cited stays.
+
+The order is rules, sources by document and place, earlier turns, question. What changes least comes
+first, because the engine keeps what it has computed for a prompt up to the first token that
+differs: a second question over the same passages, however they rank, pays for itself only.
 """
 
 from __future__ import annotations
@@ -11,11 +16,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Literal
 
+from app.query.injection import neutralised
 from app.query.types import Passage, Turn
 from app.query.words import cjk_share
 from engine.types import Message
 
-PROMPT_VERSION = 1  # raised with every change of wording: answers compare only within one version
+PROMPT_VERSION = 2  # raised with every change of wording: answers compare only within one version
 
 Language = Literal["en", "zh"]
 
@@ -75,36 +81,48 @@ def tag_of(passages: Sequence[Passage], secret: bytes) -> str:
     same question gets the same answer.
     """
     digest = blake2b(key=secret, digest_size=4)
-    for one in passages:
+    for one in in_order(passages):
         digest.update(f"{one.document_id} {one.start} {one.end}\0".encode())
         digest.update(one.text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
+def in_order(passages: Sequence[Passage]) -> list[Passage]:
+    """Sort passages by document and place: an order that does not change with the question."""
+    return sorted(passages, key=lambda one: (one.path, one.document_id, one.start, one.end))
+
+
 def messages_for(
     question: str, passages: Sequence[Passage], history: Sequence[Turn], tag: str
 ) -> list[Message]:
-    """Build the request to the chat model: rules, earlier turns, sources, the question last.
+    """Build the request to the chat model: rules, sources, earlier turns, the question last.
+
+    The first message of the talk carries the sources. They are numbered in their own order, not by
+    rank; the marks that the model writes are dropped in any case.
 
     Args:
         tag: random text that no document can know.
     """
     language = language_of(question)
-    sources = "\n".join(source_block(passage, tag, language) for passage in passages)
-    return [
-        Message("system", _SYSTEM[language].format(none=_NONE[language], tag=tag)),
-        *(Message(turn.role, turn.content) for turn in history),
-        Message("user", f"{sources}\n\n{_QUESTION[language]}: {question}"),
-    ]
+    sources = "\n".join(
+        source_block(passage, n, tag, language) for n, passage in enumerate(in_order(passages), 1)
+    )
+    asked = f"{_QUESTION[language]}: {neutralised(question)}"
+    rules = Message("system", _SYSTEM[language].format(none=_NONE[language], tag=tag))
+    turns = [Message(turn.role, neutralised(turn.content)) for turn in history]
+    if turns and turns[0].role == "user":
+        first = Message("user", f"{sources}\n\n{_QUESTION[language]}: {turns[0].content}")
+        return [rules, first, *turns[1:], Message("user", asked)]
+    return [rules, *turns, Message("user", f"{sources}\n\n{asked}")]
 
 
-def source_block(passage: Passage, tag: str, language: Language = "en") -> str:
+def source_block(passage: Passage, n: int, tag: str, language: Language = "en") -> str:
     """Wrap one passage between two tagged lines."""
     where = " > ".join(one for one in (passage.title or passage.path, *passage.headings) if one)
     word = _SOURCE[language]
-    text = passage.text.replace(tag, "")
-    head = " ".join(where.replace(tag, "").split())
-    return f"<{word} {passage.n} {tag}> {head}\n{text}\n</{word} {passage.n} {tag}>"
+    text = neutralised(passage.text).replace(tag, "")
+    head = " ".join(neutralised(where).replace(tag, "").split())
+    return f"<{word} {n} {tag}> {head}\n{text}\n</{word} {n} {tag}>"
 
 
 def condense_messages(question: str, recent: Sequence[Turn]) -> list[Message]:

@@ -10,10 +10,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Literal
 
+from app.query.filters import without_filters
+from app.query.parts import asks, parts
+from app.query.polarity import apart
 from app.query.prompt import condense_messages
+from app.query.standalone import is_standalone
 from app.query.types import Rewritten, Turn
-from app.query.words import cjk_share, content_terms, content_words, fold, names, numbers
+from app.query.words import (
+    cjk_share,
+    content_terms,
+    content_words,
+    fold,
+    hold,
+    names,
+    numbers,
+    share_held,
+)
 from engine.types import Message
 
 MAX_TURNS = 6  # looked back at; a question that leans on more is not understood by people either
@@ -26,33 +40,12 @@ MAX_TURN_CHARACTERS = 2_000
 Condense = Callable[[Sequence[Message]], str]
 
 _MARK = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]")
-_OPENING_EN = re.compile(
-    r"\s*(?:and|but|or|so|then|also|what about|how about|what else|why not|same for)\b",
+_LABEL = re.compile(
+    r"^(?:(?:(?:rewritten|standalone|new)\s+)?question|(?:改写后的)?问题)\s*[:\uff1a]",
     re.IGNORECASE,
 )
-_PRONOUN_EN = re.compile(
-    r"\b(?:it|its|itself|they|them|their|theirs|he|him|his|she|her|hers|these|those|this"
-    r"|the (?:former|latter|same))\b"
-    r"|\b(?:in|of|about|after|before|by|for|with|do|did|does|was|is|to|from|like|than) that\b"
-    r"(?!\s+(?:is|are|was|the|a)\b)"
-    r"|\bwhy that\b|\bthat\s*[?.]?\s*$",
-    re.IGNORECASE,
-)
-_THERE_EN = re.compile(
-    r"(?<!\bis )(?<!\bare )(?<!\bwas )(?<!\bwere )(?<!\bhas )(?<!\bhave )\bthere\b"
-    r"(?!\s+(?:is|are|was|were|be|been|has|have|will|exist))",
-    re.IGNORECASE,
-)
-_DEFINITION_EN = re.compile(r"\s*(?:what|who) (?:is|are|was|were) (?!the\b)", re.IGNORECASE)
-_PRONOUN_ZH = re.compile(
-    r"它们?|她们?|(?<![其吉维])他们?(?![人国乡])|这(?:里|些|个|种|位|座|部|本|家|次|样)|那(?:里|些|个|种|位|座|部|本|家|次|时|么)|"
-    r"^那|此(?![外前后])(?<!因此)(?<!彼此)|(?<![耳尤极与何])其(?![他它实余])|(?:上述|前者|后者)|呢[？?]?\s*$"
-)
-_OPENING_ZH = re.compile(
-    r"(?:那么?|还|又|也|并)?(?:是(?:谁|什么|哪|何|怎)|用来|用于|现在|目前|当时|后来|最初|最早|一生|什么时候|何时|哪一?年|在哪|位于|属于|"
-    r"成立于|有(?:多少|几|什么|哪些)|还有|主要|一共|总共|共有|多少|多大|多高|多长|几)"
-)
-_OPENING_SHORT_ZH = re.compile(r"(?:那么?)?(?:为什么|为何|怎么|如何|谁|哪)")
+_WORDS_KEPT = 0.5  # share of the question's content words that a model's rewrite must keep
+_WORDS_ADDED = 0.5  # share of the rewrite's content words that nobody may have said
 
 
 def rewrite(question: str, history: Sequence[Turn], condense: Condense | None = None) -> Rewritten:
@@ -62,25 +55,28 @@ def rewrite(question: str, history: Sequence[Turn], condense: Condense | None = 
         condense: asks a model that is good enough for it; a bad reply of it is dropped.
     """
     recent = recent_of(history)
+    queries = parts(question)
     if not recent or is_standalone(question):
-        return Rewritten(question, _keywords(question))
+        return Rewritten(question, _keywords(question), queries=queries)
+    dropped = ""
     if condense is not None:
-        told = condense(condense_messages(question, recent)).strip().strip('"\u201c\u201d')
-        if is_faithful(question, told):
-            return Rewritten(told, _keywords(told), by="model")
+        told = _bare(condense(condense_messages(question, recent)))
+        dropped = fault_of(question, told, recent)
+        if not dropped:
+            return Rewritten(told, _keywords(told), by="model", queries=parts(told))
     joined = condensed(question, recent)
-    return Rewritten(joined, _keywords(joined), by="rule" if joined != question else "none")
+    by: Literal["rule", "none"] = "rule" if joined != question else "none"
+    return Rewritten(joined, _keywords(joined), by=by, dropped=dropped)
 
 
 def recent_of(history: Sequence[Turn]) -> list[Turn]:
-    """Take the last turns that say something."""
+    """Take the last turns that say something, without the filters that were typed in them."""
     said = [turn for turn in history[-4 * MAX_TURNS :] if turn.content.strip()]
-    return [turn for turn in said if turn.role in ("user", "assistant")][-MAX_TURNS:]
-
-
-def is_standalone(question: str) -> bool:
-    """Tell whether a question can be understood without what was said before."""
-    return _stands_alone_zh(question) if cjk_share(question) > 0.3 else _stands_alone_en(question)
+    recent = [turn for turn in said if turn.role in ("user", "assistant")][-MAX_TURNS:]
+    return [
+        Turn(turn.role, without_filters(turn.content)) if turn.role == "user" else turn
+        for turn in recent
+    ]
 
 
 def condensed(question: str, recent: Sequence[Turn]) -> str:
@@ -102,49 +98,55 @@ def condensed(question: str, recent: Sequence[Turn]) -> str:
     return " ".join((*topic, question)) if topic else question
 
 
-def is_faithful(question: str, rewritten: str) -> bool:
-    """Tell whether a model's rewrite kept what the user named and grew by no essay."""
-    if not rewritten or "\n" in rewritten or len(rewritten) > 200 + 2 * len(question):
-        return False
-    folded = fold(rewritten)
-    return numbers(question) <= numbers(rewritten) and all(
-        name in folded for name in names(question)
+def fault_of(question: str, rewritten: str, recent: Sequence[Turn]) -> str:
+    """Say what is wrong with a model's rewrite; empty if it may be used.
+
+    It must ask what the user asked, in the same language, with the same numbers, names and
+    negation, in words of the conversation, and must no longer lean on that.
+    """
+    said = "\n".join((question, *(turn.content[:MAX_TURN_CHARACTERS] for turn in recent)))
+    faults = (
+        (not rewritten, "empty"),
+        ("\n" in rewritten or len(rewritten) > 200 + 2 * len(question), "too long"),
+        (_is_cjk(question) != _is_cjk(rewritten), "another language"),
+        (asks(question) and not asks(rewritten), "it does not ask"),
+        (bool(_lost_numbers(question, rewritten)), "changed numbers"),
+        (bool(numbers(rewritten) - numbers(said)), "numbers that nobody said"),
+        (any(name not in fold(rewritten) for name in _named(question)), "changed names"),
+        (any(name not in fold(said) for name in _named(rewritten)), "names that nobody said"),
+        (_denies(question) != _denies(rewritten), "changed negation"),
+        (_is_off_topic(question, rewritten, said), "off topic"),
+        (not is_standalone(rewritten), "still leans on the conversation"),
     )
+    return next((fault for is_so, fault in faults if is_so), "")
 
 
-def _stands_alone_en(question: str) -> bool:
-    if _OPENING_EN.match(question):
-        return False
-    n_terms = len(content_terms(question))
-    if n_terms == 0 or (
-        n_terms == 1 and not names(question) and not _DEFINITION_EN.match(question)
-    ):
-        return False
-    found = [
-        match.start()
-        for pattern in (_PRONOUN_EN, _THERE_EN)
-        for match in pattern.finditer(question)
-    ]
-    return not found or _has_antecedent(question[: min(found)])
+def _denies(text: str) -> bool:
+    return apart(text)[1].is_negated
 
 
-def _has_antecedent(before: str) -> bool:
-    """Tell whether a pronoun can mean something that the question itself named earlier."""
-    return len(content_terms(before)) >= 4 or (
-        len(content_terms(before)) >= 2 and bool(names(before))
-    )
+def _named(text: str) -> list[str]:
+    return [re.sub(r"['\u2019]s$", "", name) for name in names(text)]
 
 
-def _stands_alone_zh(question: str) -> bool:
-    n_content = sum(len(word) for word in content_words(question))
-    if n_content == 0:
-        return False
-    pronoun = _PRONOUN_ZH.search(question)
-    if pronoun:
-        return sum(len(word) for word in content_words(question[: pronoun.start()])) >= 6
-    if _OPENING_ZH.match(question):
-        return n_content > 6
-    return not (_OPENING_SHORT_ZH.match(question) and n_content <= 2)
+def _lost_numbers(question: str, rewritten: str) -> frozenset[str]:
+    return numbers(question) - numbers(rewritten)
+
+
+def _is_off_topic(question: str, rewritten: str, said: str) -> bool:
+    asked, told = content_terms(question), content_terms(rewritten)
+    if not told or share_held(asked, hold(rewritten)) < _WORDS_KEPT:
+        return True
+    return 1 - share_held(told, hold(said)) > _WORDS_ADDED
+
+
+def _is_cjk(text: str) -> bool:
+    return cjk_share(text) > 0.3
+
+
+def _bare(reply: str) -> str:
+    """Take off what models put around a question."""
+    return _LABEL.sub("", reply.strip(), count=1).strip().strip('"\u201c\u201d').strip()
 
 
 def _keywords(question: str) -> str:

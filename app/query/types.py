@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ingest.types import Hit
+
+if TYPE_CHECKING:
+    from app.query.trace import Trace
 
 Support = Literal["supported", "partly", "not_found"]
 Mode = Literal["generated", "extractive", "refused"]
@@ -30,6 +33,7 @@ class Filters:
     headings: tuple[str, ...] = ()  # texts, one of which a heading above the passage holds
     after: str = ""  # ISO date: documents added on that day or later
     before: str = ""  # ISO date: documents added on an earlier day
+    also: tuple[Filters, ...] = ()  # further filters, each of which must hold too
 
     def __bool__(self) -> bool:
         """Whether anything is filtered at all."""
@@ -55,6 +59,8 @@ class Rewritten:
     standalone: str  # the question, understandable without the history
     keywords: str  # the question's content words, for the lexical leg
     by: Literal["none", "model", "rule"] = "none"
+    queries: tuple[str, ...] = ()  # parts of a question that asks several things
+    dropped: str = ""  # why a model's rewrite was not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,8 @@ class Answer:
     rewritten: Rewritten
     timings: Mapping[str, float] = field(default_factory=dict)  # seconds by beat
     models: Mapping[str, str] = field(default_factory=dict)  # chat, embedding, reranker
+    trace: Trace | None = None  # how it came about
+    notices: tuple[str, ...] = ()  # what went wrong on the way, and was done without
 
     @property
     def is_refused(self) -> bool:
@@ -152,9 +160,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Text of the answer as it comes."""
+    """Text of the answer as it comes; empty is a sign of life, at which one may stop."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A sentence of the answer that is being written, checked; the last word is `Done`'s."""
+
+    index: int  # of the sentence, from 0
+    sentence: Sentence
+    citations: tuple[Citation, ...]  # those that the sentence names
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,4 +181,4 @@ class Done:
     answer: Answer
 
 
-AnswerEvent = Status | Found | Token | Done
+AnswerEvent = Status | Found | Token | Checked | Done

@@ -1,53 +1,56 @@
 """A written answer + the passages → its sentences, each with the spans that bear it out; pure.
 
-Marks that the model wrote are dropped: the model may point anywhere. A sentence is cited when a
-passage's own sentences hold its numbers, its names, nearly all its content words, and the same
-negation; otherwise it is not, and no bar is lowered to find something.
+Marks that the model wrote are dropped: the model may point anywhere. A sentence is supported when
+each of its clauses is borne out by a sentence of the passages: its words in their order, its
+quantities with their units, its dates, its names, the same denial, the same doubt. Otherwise it is
+not, the reason is said, and no bar is lowered to find something.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from app.query import sentences
+from app.query import reasons, sentences
+from app.query.claims import Claim, claim_of, headed
+from app.query.injection import gives_orders, warned
+from app.query.quantities import masked, missing, quantities
+from app.query.support import Verdict, weigh
 from app.query.types import Citation, Passage, Sentence, Support
-from app.query.words import Held, content_terms, fold, hold, names, numbers, share_held
+from app.query.words import Held, content_terms, fold, hold, share_held
 
-SUPPORTED = 0.8  # share of a sentence's content words that its evidence must hold
-PARTLY = 0.5
-MAX_SPANS = 3  # per sentence, one for each clause: what is spread wider nobody can check
-MIN_CLAUSE_TERMS = 2  # a piece with fewer content words belongs to the piece before it
+PARTLY = 0.5  # share of the question's words that a bare number's evidence must hold
+MAX_SPANS = 3  # per sentence: what is spread wider nobody can check
 MAX_EVIDENCE = 4_000  # sentences of passages looked at
+MAX_WEIGHED = 16  # of them, those that hold most of a sentence's words
+MAX_BEFORE = 3  # sentences read back to find whom a pronoun means
+MEANING_BAR = 0.3  # below it a sentence that its words bear out is shown as partly supported only
+AHEAD = 12  # characters that must follow a sentence before its end is certain
+
+Meaning = Callable[[str, str], float]  # (sentence, evidence) → nearness from 0 to 1
 
 _MARK = re.compile(
     r"[ \t]?\[\d+(?:\s*[,\u3001\uff0c-]\s*\d+)*\]|[ \t]?\u3010\d+(?:[^\u3011]{0,12})\u3011"
     r"|[ \t]?\[(?:source|\u8d44\u6599)\s*\d+\]",
     re.IGNORECASE,
 )
-_FIRST = re.compile(r"\W*([A-Z][\w'\u2019-]*)")
-_CONNECTIVES = frozenset(
-    {"additionally", "also", "finally", "first", "furthermore", "however", "moreover", "overall",
-     "second", "similarly", "specifically", "therefore", "thus", "yes", "no"}
-)  # fmt: skip
-_CLAUSE = re.compile(
-    r"[,;\uff0c\uff1b]\s*|\s(?:and|but|while|whereas)\s|(?:\u5e76\u4e14|\u800c\u4e14|\u4f46\u662f)"
+_ACTIVE = (
+    r"img|script|iframe|object|embed|svg|video|audio|source|link|style|form|input|button|a"
+    r"|meta|base"
 )
-_NUMERIC = re.compile(r"[\d.,%]+")
-_NEGATION_EN = re.compile(
-    r"\b(?:not|no|never|none|neither|nor|without|cannot|nobody|nothing)\b|n['\u2019]t\b",
+_IMAGE = re.compile(r"!\[([^\[\]\n]{0,200})\](?:\([^()\n]{0,500}\)|\[[^\[\]\n]{0,80}\])")
+_LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\n]{0,500}\)")
+_SCRIPT = re.compile(r"<(script|style)\b[^<>]{0,300}>[^<\n]{0,2000}</\1\s*>", re.IGNORECASE)
+_TAG = re.compile(rf"</?(?:{_ACTIVE})\b[^<>\n]{{0,500}}/?>", re.IGNORECASE)
+_OPENED = re.compile(rf"(?:!\[|<(?=/?(?:{_ACTIVE})\b))", re.IGNORECASE)
+# What may still become a mark, a link or a tag when more of the answer has come.
+_UNFINISHED = re.compile(
+    r"[ \t]*!?(?:\[[^\[\]\n]{0,200}(?:\](?:\([^()\n]{0,500})?)?|\u3010[^\u3011\n]{0,24}|!)$"
+    r"|<(?:script|style)\b[^<\n]{0,2300}(?:<[/a-z]{0,8}\s*)?$|<[/a-z]?[^<>\n]{0,500}$|\s+$",
     re.IGNORECASE,
 )
-_NEGATION_ZH = re.compile(
-    r"不(?![断仅但过久少同])(?<!而不)|没有|没能|未(?![来])|无(?![线锡论])(?=法|人|须|需|关|权|效)|非(?=法|因|由)|并非|从未|禁止"
-)
-_NAMED = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-    "nineteen", "twenty",
-)  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Evidence:
     end: int
     text: str
     held: Held  # of the text together with the passage's title and headings
-    numbers: frozenset[str]  # of the text alone: who looks at the cited span must see them
+    before: tuple[str, ...] = ()  # the sentences before it in the passage, the nearest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,110 +79,138 @@ class Verified:
         return bool(self.sentences) and all(one.support == "supported" for one in self.sentences)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found for one sentence."""
+
+    support: Support
+    evidence: tuple[Evidence, ...]
+    reason: str = ""
+
+
 def evidence_of(passages: Sequence[Passage]) -> list[Evidence]:
     """Cut passages into sentences that remember their place."""
     found: list[Evidence] = []
     for passage in passages:
         above = "\n".join((passage.title, *passage.headings))
+        before: tuple[str, ...] = ()
         for start, end in sentences.spans(passage.text):
             text = passage.text[start:end]
-            held = hold(f"{above}\n{text}")
-            found.append(
-                Evidence(
-                    passage,
-                    passage.start + start,
-                    passage.start + end,
-                    text,
-                    held,
-                    all_numbers(text),
-                )
-            )
+            place = (passage.start + start, passage.start + end)
+            found.append(Evidence(passage, *place, text, hold(f"{above}\n{text}"), before))
+            before = (text, *before)[:MAX_BEFORE]
     return found[:MAX_EVIDENCE]
 
 
-def verify(answer: str, passages: Sequence[Passage], question: str = "") -> Verified:
+class Checker:
+    """Verifies an answer while it is being written.
+
+    However the text is cut into pieces, the sentences are those of `verify` on the whole.
+    """
+
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        question: str = "",
+        meaning: Meaning | None = None,
+        evidence: Sequence[Evidence] | None = None,
+    ) -> None:
+        self._evidence = evidence_of(passages) if evidence is None else evidence
+        self._question = question
+        self._meaning = meaning
+        self._raw = ""
+        self._told: list[Sentence] = []
+        self._numbering: dict[tuple[str, int, int], Citation] = {}
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The citations so far, in the order of their numbers."""
+        return tuple(self._numbering.values())
+
+    def push(self, text: str) -> list[Sentence]:
+        """Take more of the answer; give the sentences that are finished now."""
+        self._raw += text
+        unfinished = _UNFINISHED.search(self._raw)
+        plain = shown(self._raw[: unfinished.start()] if unfinished else self._raw)
+        found = sentences.spans(plain)
+        n_known = len(self._told)
+        for start, end in found[n_known:-1]:
+            if len(plain[end:].lstrip()) < AHEAD:
+                break
+            self._tell(plain[start:end])
+        return self._told[n_known:]
+
+    def finish(self) -> Verified:
+        """Verify what is left, and give the whole with our marks."""
+        plain = shown(self._raw)
+        text, at = "", 0
+        for place, (start, end) in enumerate(sentences.spans(plain)):
+            if place == len(self._told):
+                self._tell(plain[start:end])
+            text += plain[at:end] + "".join(f" [{n}]" for n in self._told[place].citations)
+            at = end
+        return Verified((text + plain[at:]).strip(), tuple(self._told), self.citations)
+
+    def _tell(self, sentence: str) -> None:
+        judged = judge(sentence, self._evidence, self._question, self._meaning)
+        cited = tuple(dict.fromkeys(_cite(one, self._numbering) for one in judged.evidence))
+        self._told.append(Sentence(_line(sentence), cited, judged.support, judged.reason))
+
+
+def verify(
+    answer: str, passages: Sequence[Passage], question: str = "", meaning: Meaning | None = None
+) -> Verified:
     """Check every sentence of an answer and cite what bears it out.
 
     Args:
         question: decides between spans that bear out a sentence equally, and must be met by those
-            that bear out a mere number ("1856.").
+            that bear out a mere number ("1856."); reasons are given in its language.
+        meaning: nearness of a sentence to its evidence; it lowers a state and never raises one.
     """
-    evidence = evidence_of(passages)
-    asked = content_terms(question)
-    plain = without_marks(answer)
+    checker = Checker(passages, question, meaning)
+    checker.push(answer)
+    return checker.finish()
+
+
+def verify_sentence(
+    sentence: str, evidence: Sequence[Evidence], question: str = "", meaning: Meaning | None = None
+) -> tuple[Sentence, tuple[Citation, ...]]:
+    """Check one sentence by itself; its citations are numbered from 1."""
     numbering: dict[tuple[str, int, int], Citation] = {}
-    told: list[Sentence] = []
-    text, at = "", 0
-    for start, end in sentences.spans(plain):
-        sentence = plain[start:end]
-        support, borne = judge(sentence, evidence, asked)
-        cited = tuple(dict.fromkeys(_cite(one, numbering) for one in borne))
-        told.append(Sentence(" ".join(sentence.split()), cited, support))
-        text += plain[at:end] + "".join(f" [{n}]" for n in cited)
-        at = end
-    return Verified((text + plain[at:]).strip(), tuple(told), tuple(numbering.values()))
+    plain = shown(sentence)
+    judged = judge(plain, evidence, question, meaning)
+    cited = tuple(dict.fromkeys(_cite(one, numbering) for one in judged.evidence))
+    told = Sentence(_line(plain), cited, judged.support, judged.reason)
+    return told, tuple(numbering.values())
 
 
 def judge(
-    sentence: str, evidence: Sequence[Evidence], asked: Sequence[str] = ()
-) -> tuple[Support, list[Evidence]]:
-    """Find the sentence that bears one out, or one for each of its clauses, and say how well."""
-    terms = _worded(sentence)
-    if not terms:
-        return _judge_number(sentence, evidence, asked)
-    support, best = _judge_whole(sentence, evidence, asked)
-    parts = clauses(sentence) if support != "supported" else []
-    if len(parts) < 2:
-        return support, best
-    judged = [_judge_whole(part, evidence, asked) for part in parts]
-    n_supported = sum(state == "supported" for state, _ in judged)
-    if not n_supported or (n_supported < len(parts) and support == "partly"):
-        return support, best
-    borne = dict.fromkeys(one for state, found in judged if state == "supported" for one in found)
-    chosen = sorted(borne, key=lambda one: (one.passage.n, one.start))
-    return ("supported" if n_supported == len(parts) else "partly"), chosen
-
-
-def clauses(sentence: str) -> list[str]:
-    """Cut a sentence into at most `MAX_SPANS` pieces that each say something."""
-    pieces: list[str] = []
-    for piece in _CLAUSE.split(sentence):
-        is_short = pieces and min(len(_worded(piece)), len(_worded(pieces[-1]))) < MIN_CLAUSE_TERMS
-        if is_short or len(pieces) == MAX_SPANS:
-            pieces[-1] += f" {piece}"
-        else:
-            pieces.append(piece)
-    return pieces
-
-
-def _judge_whole(
-    sentence: str, evidence: Sequence[Evidence], asked: Sequence[str]
-) -> tuple[Support, list[Evidence]]:
-    """Judge by the one sentence of the passages that holds most of it."""
-    terms = _worded(sentence)
+    sentence: str,
+    evidence: Sequence[Evidence],
+    question: str = "",
+    meaning: Meaning | None = None,
+) -> Judged:
+    """Find what bears out a sentence, clause by clause, and say how well."""
+    language = question or sentence
+    if is_question(sentence):
+        return Judged("not_found", (), reasons.told("question", "", language))
+    asked = content_terms(question)
     told = [one for one in evidence if not is_question(one.text)]
-    best = max(told, key=lambda one: _gain(one, terms, sentence, asked), default=None)
-    if best is None or is_question(sentence):
-        return "not_found", []
-    state = _state(sentence, terms, best)
-    return state, [best] if state != "not_found" else []
-
-
-def _worded(sentence: str) -> list[str]:
-    """List content terms but for plain numbers, which are compared as numbers."""
-    return [term for term in content_terms(sentence) if not _NUMERIC.fullmatch(term)]
-
-
-def _judge_number(
-    sentence: str, evidence: Sequence[Evidence], asked: Sequence[str]
-) -> tuple[Support, list[Evidence]]:
-    """Bear out an answer that is a number alone by a sentence about what was asked."""
-    told = all_numbers(sentence)
-    fitting = [one for one in evidence if told and told <= one.numbers]
-    best = max(fitting, key=lambda one: share_held(asked, one.held), default=None)
-    if best is None or not asked or share_held(asked, best.held) < PARTLY:
-        return "not_found", []
-    return "supported", [best]
+    if not _WORD.search(_without_quantities(sentence)):
+        return _judge_number(sentence, told, asked, language)
+    plain = _line(fold(sentence))
+    same = [one for one in told if _line(fold(one.text)) == plain and not gives_orders(one.text)]
+    if same:
+        judged = Judged("supported", (max(same, key=lambda one: share_held(asked, one.held)),))
+    else:
+        judged = _judge_clauses(
+            claim_of(sentence), _nearest(sentence, told, asked), asked, language
+        )
+    if meaning is not None and judged.support == "supported":
+        shown = " ".join(one.text for one in judged.evidence)
+        if meaning(sentence, shown) < MEANING_BAR:
+            return replace(judged, support="partly", reason=reasons.too_far(language))
+    return judged
 
 
 def without_marks(text: str) -> str:
@@ -187,70 +218,145 @@ def without_marks(text: str) -> str:
     return _MARK.sub("", text)
 
 
+def shown(text: str) -> str:
+    """Give a text as it may be shown: without the model's marks, and with nothing that loads.
+
+    An image fetches its address as soon as it is drawn, and so can carry words out; of images,
+    links and active tags the words alone are kept.
+    """
+    return inert(without_marks(text))
+
+
+def inert(text: str) -> str:
+    """Take images, links and active HTML tags out of a text and keep their words."""
+    text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", _TAG.sub("", _SCRIPT.sub("", text))))
+    return _OPENED.sub(lambda found: found.group()[-1] if found.group() == "![" else "(", text)
+
+
 def is_question(text: str) -> bool:
     """Tell whether a sentence asks; what asks bears nothing out, and claims nothing."""
     return text.rstrip(" \t\n*_#\"'\u201d\u2019)\uff09").endswith(("?", "\uff1f"))
 
 
-@lru_cache(maxsize=4096)
-def is_negated(text: str) -> bool:
-    """Tell whether a sentence denies something; two denials make none."""
-    return (len(_NEGATION_EN.findall(text)) + len(_NEGATION_ZH.findall(text))) % 2 == 1
+def _judge_clauses(
+    claim: Claim, near: Sequence[Evidence], asked: Sequence[str], language: str
+) -> Judged:
+    best: list[tuple[Verdict, Evidence | None]] = []
+    before: Evidence | None = None
+    for at, clause in enumerate(claim.clauses):
+        found: list[tuple[Verdict, Evidence]] = []
+        for one in near:
+            given, lent = claim_of(one.text), _lent(one)
+            whole = weigh(headed(clause, claim.head), given, lent) if at else None
+            # A later clause without a subject speaks of the sentence's: alone it bears on nothing
+            # but the evidence of the clause before it.
+            if whole is None or clause.has_own_subject or one is before:
+                alone = weigh(clause, given, lent)
+                whole = alone if whole is None or alone.rank > whole.rank else whole
+            found.append((whole, one))
+        chosen = max(
+            found,
+            key=lambda pair: (
+                *pair[0].rank,
+                pair[1] is before,
+                share_held(asked, pair[1].held),
+                -len(pair[1].text),
+            ),
+            default=(Verdict("word", "", 0.0), None),
+        )
+        best.append(chosen)
+        before = chosen[1] if chosen[0].is_borne_out else before
+    return _summed(best, language)
 
 
-@lru_cache(maxsize=4096)
-def all_numbers(text: str) -> frozenset[str]:
-    """Collect numbers in digits and, in English, small ones in words."""
-    folded = set(re.findall(r"[a-z]+", fold(text)))
-    return numbers(text) | {
-        str(value) for value, word in enumerate(_NAMED) if value > 1 and word in folded
-    }
-
-
-def _gain(
-    one: Evidence, terms: Sequence[str], sentence: str, asked: Sequence[str]
-) -> tuple[int, int, float, int]:
-    """Order evidence: what it holds, then agreement, nearness to the question, brevity."""
-    n_held = sum(one.held.has(term) for term in terms)
-    if not n_held:
-        return 0, 0, 0.0, 0
-    agrees = (is_negated(one.text) == is_negated(sentence)) + (all_numbers(sentence) <= one.numbers)
-    return n_held, agrees, share_held(asked, one.held), one.start - one.end
-
-
-def _state(sentence: str, terms: Sequence[str], one: Evidence) -> Support:
-    is_exact = all_numbers(sentence) <= one.numbers and all(
-        name in one.held.folded for name in names(sentence)
+def _summed(best: Sequence[tuple[Verdict, Evidence | None]], language: str) -> Judged:
+    """Sum up clauses: supported if all are, partly if one is or if nothing speaks against it."""
+    borne = dict.fromkeys(one for verdict, one in best if verdict.is_borne_out and one is not None)
+    cited = tuple(sorted(borne, key=lambda one: (one.passage.n, one.start)))[:MAX_SPANS]
+    faults = [verdict for verdict, _ in best if not verdict.is_borne_out]
+    if not best:
+        return Judged("not_found", (), reasons.told("word", "", language))
+    if not faults:
+        if len(borne) <= MAX_SPANS:
+            return Judged("supported", cited)
+        return Judged("partly", cited, reasons.too_spread(language))
+    worst = next((one for one in faults if not one.is_near), faults[0])
+    is_about_nothing = not worst.share and worst.fault in ("word", "name")
+    reason = reasons.told(
+        *(("word", "") if is_about_nothing else (worst.fault, worst.about)), language
     )
-    if not is_exact or not _has_subject(sentence, one):
-        return "not_found"
-    if is_negated(sentence) != is_negated(one.text):
-        return "not_found"
-    share = share_held(terms, one.held)
-    return "supported" if share >= SUPPORTED else "partly" if share >= PARTLY else "not_found"
+    if cited:
+        return Judged("partly", cited, reason)
+    near = dict.fromkeys(one for verdict, one in best if verdict.is_near and one is not None)
+    if near and all(verdict.is_near for verdict, _ in best):
+        return Judged("partly", tuple(near)[:MAX_SPANS], reason)
+    return Judged("not_found", (), reason)
 
 
-def _has_subject(sentence: str, one: Evidence) -> bool:
-    """Tell whether the evidence holds the capitalised word that a sentence begins with.
+def _nearest(sentence: str, evidence: Sequence[Evidence], asked: Sequence[str]) -> list[Evidence]:
+    """Choose the evidence worth weighing: what holds most of a sentence's words."""
+    terms = content_terms(sentence)
+    shares = [(share_held(terms, one.held), share_held(asked, one.held)) for one in evidence]
+    order = sorted(range(len(evidence)), key=lambda at: shares[at], reverse=True)
+    # What is said only as an order to a machine ("say that permits are free") bears nothing out.
+    return [evidence[at] for at in order[:MAX_WEIGHED] if not gives_orders(evidence[at].text)]
 
-    It may be a name, and the same statement about somebody else is another statement.
-    """
-    first = _FIRST.match(sentence)
-    if first is None or fold(first.group(1)) in _CONNECTIVES:
-        return True
-    return all(one.held.has(term) for term in content_terms(first.group(1)))
+
+def _lent(one: Evidence) -> tuple[tuple[str, ...], ...]:
+    """List what a sentence of a passage may be about without saying so."""
+    above = [one.passage.title, *one.passage.headings]
+    topics = [clause.tokens for line in above if line for clause in claim_of(line).clauses]
+    given = claim_of(one.text)
+    for text in one.before:
+        earlier = claim_of(text)
+        if not earlier.head:
+            continue  # a pronoun again: further back
+        if given.has_pronoun or given.is_cjk or set(given.head) & set(earlier.head):
+            topics.insert(0, earlier.head)
+        break
+    return tuple(topics)
+
+
+def _judge_number(
+    sentence: str, evidence: Sequence[Evidence], asked: Sequence[str], language: str
+) -> Judged:
+    """Bear out an answer that is a number alone by a sentence about what was asked."""
+    told = quantities(sentence)
+    fitting = [
+        one
+        for one in evidence
+        if told and not missing(told, quantities(one.text)) and not gives_orders(one.text)
+    ]
+    best = max(fitting, key=lambda one: share_held(asked, one.held), default=None)
+    if best is None or not asked or share_held(asked, best.held) < PARTLY:
+        return Judged("not_found", (), reasons.told("number", sentence.strip(" ."), language))
+    return Judged("supported", (best,))
+
+
+def _without_quantities(sentence: str) -> str:
+    return re.sub("[\ue000-\uf8ff]", " ", masked(sentence)[0])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _cite(one: Evidence, numbering: dict[tuple[str, int, int], Citation]) -> int:
     key = (one.passage.document_id, one.start, one.end)
     if key not in numbering:
-        numbering[key] = Citation(
-            len(numbering) + 1,
-            one.passage.document_id,
-            one.passage.path,
-            one.passage.page,
-            one.start,
-            one.end,
-            one.text,
-        )
+        numbering[key] = cited(one, len(numbering) + 1)
     return numbering[key].n
+
+
+def cited(one: Evidence, n: int) -> Citation:
+    """Cite a sentence of a passage under a number."""
+    return Citation(
+        n,
+        one.passage.document_id,
+        one.passage.path,
+        one.passage.page,
+        one.start,
+        one.end,
+        one.text,
+        warnings=one.passage.warnings or warned(one.passage),
+    )

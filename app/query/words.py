@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ingest.han import simplified
+
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _CJK_ONE = re.compile(rf"[{CJK}]")
 _CJK_RUN = re.compile(rf"[{CJK}]+")
@@ -25,7 +27,7 @@ _ENDINGS = (
     ("edly", ""), ("ed", ""), ("ly", ""), ("es", "e"), ("s", ""),
 )  # fmt: skip
 
-_STOP_EN = frozenset(
+STOP_EN = frozenset(
     re.findall(
         r"\w+",
         """
@@ -42,8 +44,10 @@ _STOP_EN = frozenset(
     )
 )
 _STOP_ZH = re.compile(
-    "为什么|什么时候|是什么|什么样|有什么|什么|有哪些|哪些|哪一|哪里|哪儿|哪个|哪位|哪种|哪年|哪几|哪|是谁|谁|有多少|多少|多大|多长|多久|"
-    "怎么样|怎么|怎样|如何|为何|是否|有没有|请问|告诉我|介绍一下|吗|呢|吧|啊|的|了|是|它们|他们|她们|它|他|她|这个|那个|"
+    "为什么|什么时候|是什么|什么样|有什么|什么|有哪些|哪些|哪一|哪里|哪儿|哪个|哪位|哪种|哪年"
+    "|哪几|哪|是谁|谁|有多少|多少|多大|多长|多久|"
+    "怎么样|怎么|怎样|如何|为何|是否|有没有|请问|告诉我|介绍一下|吗|呢|吧|啊|的|了|是|它们|他们"
+    "|她们|它|他|她|这个|那个|"
     "这些|那些|这|那|其中|以及|并且|而且|或者|因为|所以|但是|然后|就|也|还|都|与|和|及|在|被|把|几"
 )
 
@@ -61,8 +65,8 @@ class Held:
 
 
 def fold(text: str) -> str:
-    """Make spellings equal: full width and half width, upper and lower case."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Make spellings equal: full and half width, upper and lower case, traditional characters."""
+    return simplified(unicodedata.normalize("NFKC", text).casefold())
 
 
 def is_cjk(term: str) -> bool:
@@ -97,7 +101,7 @@ def content_terms(text: str) -> tuple[str, ...]:
         if is_cjk(word):
             found += [pair for run in _STOP_ZH.split(word) if run for pair in _pairs(run)]
         else:
-            found += [stem(part) for part in _parts(word) if part not in _STOP_EN]
+            found += [stem(part) for part in _parts(word) if part not in STOP_EN]
     return tuple(dict.fromkeys(found))
 
 
@@ -107,7 +111,7 @@ def content_words(text: str) -> list[str]:
     for word in _WORD.findall(unicodedata.normalize("NFKC", text)):
         if is_cjk(word):
             found += [run for run in _STOP_ZH.split(word) if run]
-        elif any(part not in _STOP_EN for part in _parts(word.casefold())):
+        elif any(part not in STOP_EN for part in _parts(word.casefold())):
             found.append(word)
     return list(dict.fromkeys(found))
 
@@ -137,7 +141,7 @@ def names(text: str) -> frozenset[str]:
         for match in _NAME.finditer(plain)
         if match.start() > 0 or _is_code(match.group())
     }
-    return frozenset(fold(name) for name in found if fold(name) not in _STOP_EN)
+    return frozenset(fold(name) for name in found if fold(name) not in STOP_EN)
 
 
 def share_held(terms: Iterable[str], held: Held) -> float:

@@ -12,7 +12,7 @@ from engine.api.body import read_body
 from engine.api.bridge import Bridge, quick
 from engine.api.frames import json_response
 from engine.api.openai_frames import EVENTS_TYPE
-from engine.api.requirements import chat_model, require
+from engine.api.requirements import chat_model, required
 from engine.api.stream import Framing, gather, stream
 from engine.types import ChatRequest
 
@@ -54,7 +54,6 @@ class AnthropicRoutes:
         return json_response({"input_tokens": count})
 
     def _request(self, wire: MessagesWire, *, needs_limit: bool) -> ChatRequest:
-        entry = chat_model(self._engine.library, wire.model)
+        entry = chat_model(self._engine, wire.model)
         wanted = wire.request(can_think="thinking" in entry.capabilities, needs_limit=needs_limit)
-        require(entry, wanted)
-        return wanted
+        return required(entry, wanted)

@@ -70,7 +70,7 @@ class AudioRoutes:
     async def transcribe(self, request: Request) -> Response:
         """Write down what is said in a recording."""
         recording = await read_recording(request)
-        entry = await quick(lambda: find(self._engine.library, recording.model))
+        entry = await quick(lambda: find(self._engine, recording.model))
         require_audio(entry)
         wanted = chat_about(recording)
         pieces, _ = split_pieces(

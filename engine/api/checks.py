@@ -18,38 +18,53 @@ from engine.errors import (
 from engine.library.names import parse
 from engine.replies.rules import check_tools
 from engine.types import ChatRequest, GenerateRequest, Json, ModelEntry
+from engine.virtual import as_asked, as_generated, installed, virtual_of
 
 if TYPE_CHECKING:
-    from engine.library.store import Library
+    from engine.virtual import Shelf
 
 MAX_TOP_LOGPROBS = 20
 # Families whose models could not think when they came out; the newer files can.
 _LEARNT_TO_THINK = ("qwen3", "deepseek-r1")
 
 
-def find(library: Library, name: str, *, missing: str = "model '{}' not found") -> ModelEntry:
-    """Look a model up; the error repeats the name as the client wrote it.
+def find(shelf: Shelf, name: str, *, missing: str = "model '{}' not found") -> ModelEntry:
+    """Look a stored model up; the error repeats the name as the client wrote it.
 
     Raises:
         ModelNotFoundError: not installed, or no name given.
         ModelNameError: not a model name.
+        VirtualModelError: it only chats.
     """
     if not name:
         raise ModelNotFoundError("")
     try:
-        return library.find(name)
+        return installed(shelf, name)
     except ModelNotFoundError as error:
+        if shelf.virtual is not None and shelf.virtual.owns(name):
+            raise  # says better what there is
         raise ModelNotFoundError(name, missing.format(name)) from error
 
 
-def generate_request(library: Library, wire: GenerateWire) -> GenerateRequest:
+def require_known(shelf: Shelf, name: str) -> None:
+    """Make sure that somebody answers to a name.
+
+    Raises:
+        ModelNotFoundError, ModelNameError: nobody does.
+    """
+    if virtual_of(shelf, name) is None:
+        find(shelf, name)
+
+
+def generate_request(shelf: Shelf, wire: GenerateWire) -> GenerateRequest:
     """Check a generate request against its model and translate it.
 
     Raises:
         RequestError: a wrong field, or something that the model cannot do.
         ModelNotFoundError: not installed.
     """
-    entry = find(library, wire.model)
+    virtual = virtual_of(shelf, wire.model)
+    entry = find(shelf, wire.model) if virtual is None else None
     _check_logprobs(wire)
     is_empty = not wire.prompt and not wire.images
     if is_empty and wire.keep_alive == 0:
@@ -57,11 +72,12 @@ def generate_request(library: Library, wire: GenerateWire) -> GenerateRequest:
     if wire.raw and (wire.template or wire.system or wire.context):
         raise RequestError("raw mode does not support template, system, or context")
     images = decode(wire.images, "images")
-    _check_model(entry, wire, verb="generate", images=images)
-    if wire.suffix and "insert" not in entry.capabilities:
-        raise CapabilityError(parse(entry.name).full, "insert")
+    if entry is not None:
+        _check_model(entry, wire, verb="generate", images=images)
+        if wire.suffix and "insert" not in entry.capabilities:
+            raise CapabilityError(parse(entry.name).full, "insert")
     wanted, grammar = constraint_of(wire)
-    return GenerateRequest(
+    request = GenerateRequest(
         model=wire.model,
         prompt=wire.prompt,
         system=wire.system or None,
@@ -78,9 +94,10 @@ def generate_request(library: Library, wire: GenerateWire) -> GenerateRequest:
         is_shifting=wire.shift,
         n_top_logprobs=wire.n_top_logprobs,
     )
+    return request if virtual is None else as_generated(virtual.entry, request)
 
 
-def chat_request(library: Library, wire: ChatWire) -> ChatRequest:
+def chat_request(shelf: Shelf, wire: ChatWire) -> ChatRequest:
     """Check a chat request against its model and translate it.
 
     Raises:
@@ -89,16 +106,18 @@ def chat_request(library: Library, wire: ChatWire) -> ChatRequest:
     """
     if not wire.model:
         raise ModelRequiredError
-    entry = find(library, wire.model)
+    virtual = virtual_of(shelf, wire.model)
+    entry = find(shelf, wire.model) if virtual is None else None
     _check_logprobs(wire)
     if not wire.messages and wire.keep_alive == 0:
         return ChatRequest(model=wire.model, keep_alive_s=0.0)
     messages = tuple(message.message for message in wire.messages)
-    images = [image for message in messages for image in message.images]
-    _check_model(entry, wire, verb="chat", images=images)
-    require_tools(entry, wire.tools)
+    if entry is not None:
+        images = [image for message in messages for image in message.images]
+        _check_model(entry, wire, verb="chat", images=images)
+        require_tools(entry, wire.tools)
     wanted, grammar = constraint_of(wire)
-    return ChatRequest(
+    request = ChatRequest(
         model=wire.model,
         messages=messages,
         tools=tuple(wire.tools),
@@ -112,6 +131,7 @@ def chat_request(library: Library, wire: ChatWire) -> ChatRequest:
         is_shifting=wire.shift,
         n_top_logprobs=wire.n_top_logprobs,
     )
+    return request if virtual is None else as_asked(virtual.entry, request)
 
 
 def require_audio(entry: ModelEntry) -> None:

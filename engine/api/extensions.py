@@ -112,7 +112,7 @@ class ExtensionRoutes:
         wire = await read_body(request, TokenizeWire)
         await self._require(wire.model)
         if wire.messages:
-            wanted = await quick(lambda: chat_request(self._engine.library, wire))
+            wanted = await quick(lambda: chat_request(self._engine, wire))
             n = await self._bridge.call(request, lambda: self._engine.count_chat_tokens(wanted))
             return json_response({"model": wire.model, "count": n})
         tokens = await self._bridge.call(request, lambda: self._tokens(wire))
@@ -154,7 +154,7 @@ class ExtensionRoutes:
     async def _require(self, model: str) -> None:
         if not model:
             raise ModelRequiredError
-        await quick(lambda: find(self._engine.library, model))
+        await quick(lambda: find(self._engine, model))
 
 
 def results(wire: RerankWire, scores: Sequence[float]) -> list[Json]:

@@ -26,6 +26,7 @@ from engine.types import (
     ToolCall,
     Vectors,
 )
+from engine.virtual import VirtualEntry, tagged
 
 JSON_TYPE = "application/json; charset=utf-8"
 LINES_TYPE = "application/x-ndjson"
@@ -95,6 +96,11 @@ def metrics(final: Final, *, with_context: bool) -> Json:
     return {"done_reason": final.done_reason} | context | kept
 
 
+def noted(final: Final) -> Json:
+    """Give what a virtual model tells beside its answer, but for what is OpenAI's alone."""
+    return {name: value for name, value in final.notes.items() if name != "annotations"}
+
+
 class Frames:
     """Writes the answers of one request; `generate_frames` and `chat_frames` say in which shape."""
 
@@ -132,7 +138,7 @@ class Frames:
         head = {"model": self._model, "created_at": timestamp(), **self._part(piece), "done": True}
         if piece.logprobs:
             head["logprobs"] = logprob_objects(piece.logprobs)
-        return head | metrics(final, with_context=self._with_context)
+        return head | metrics(final, with_context=self._with_context) | noted(final)
 
 
 def generate_frames(model: str) -> Frames:
@@ -218,6 +224,23 @@ def tag_object(entry: ModelEntry) -> Json:
     return {
         "name": entry.name,
         "model": entry.name,
+        "modified_at": local_time(entry.modified_at),
+        "size": entry.size_bytes,
+        "digest": entry.digest,
+        "details": details_object(entry.details),
+        "capabilities": list(entry.capabilities),
+    }
+
+
+def virtual_tag(entry: VirtualEntry) -> Json:
+    """Write one virtual model for /api/tags.
+
+    People see the name; `model` has the tag, because clients (Open WebUI) that ask for a model
+    without one add it, and then look it up among the values of `model`.
+    """
+    return {
+        "name": entry.name,
+        "model": tagged(entry.name),
         "modified_at": local_time(entry.modified_at),
         "size": entry.size_bytes,
         "digest": entry.digest,

@@ -13,8 +13,14 @@ from fastapi import APIRouter, Request, Response
 from engine.api.body import read_body
 from engine.api.bridge import Bridge, quick
 from engine.api.checks import find
-from engine.api.frames import details_object, json_response, progress_lines, tag_object
-from engine.api.show import Changes, show_body
+from engine.api.frames import (
+    details_object,
+    json_response,
+    progress_lines,
+    tag_object,
+    virtual_tag,
+)
+from engine.api.show import Changes, show_body, virtual_body
 from engine.api.stream import Framing, gather, stream
 from engine.api.wire import CopyWire, CreateWire, NamedWire, PullWire, ShowWire
 from engine.errors import (
@@ -34,6 +40,7 @@ from engine.library.sharded import pull
 from engine.library.store import Library
 from engine.library.template.choose import choose_template
 from engine.types import CreateRequest, ModelEntry, Progress
+from engine.virtual import keep_virtual, virtual_entries, virtual_of
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -99,8 +106,11 @@ class ModelRoutes:
         agent = request.headers.get("user-agent", "")
 
         def describe() -> dict[str, object]:
+            virtual = virtual_of(self._engine, wire.named)
+            if virtual is not None:
+                return virtual_body(virtual.entry)
             short = parse(wire.named).short
-            entry = find(self._engine.library, wire.named, missing=f"model '{short}' not found")
+            entry = find(self._engine, wire.named, missing=f"model '{short}' not found")
             body = show_body(
                 entry, is_verbose=wire.verbose, changes=changes, in_force=self._in_force
             )
@@ -114,6 +124,7 @@ class ModelRoutes:
     async def pull(self, request: Request) -> Response:
         """Fetch a model from its registry."""
         wire = await read_body(request, PullWire)
+        keep_virtual(self._engine, wire.named, "pull")
         parse(wire.named)
         library = self._engine.library
         return await self._progress(
@@ -125,6 +136,7 @@ class ModelRoutes:
         wire = await read_body(request, PullWire)
         if not wire.named:
             raise ModelRequiredError
+        await quick(lambda: keep_virtual(self._engine, wire.named, "push"))
         parse(wire.named)
         library = self._engine.library
         return await self._progress(
@@ -134,6 +146,8 @@ class ModelRoutes:
     async def create(self, request: Request) -> Response:
         """Make a model from another one or from uploaded files."""
         wire = await read_body(request, CreateWire)
+        keep_virtual(self._engine, wire.named, "create")
+        await quick(lambda: keep_virtual(self._engine, wire.from_model, "copy"))
         wanted = create_request(wire)
         return await self._progress(request, wire.stream, lambda: self._create(wanted))
 
@@ -141,6 +155,8 @@ class ModelRoutes:
         """Give a model a second name."""
         wire = await read_body(request, CopyWire)
         library = self._engine.library
+        await quick(lambda: keep_virtual(self._engine, wire.source, "copy"))
+        keep_virtual(self._engine, wire.destination, "create")
         await quick(lambda: library.copy(wire.source, wire.destination))
         return Response()
 
@@ -151,6 +167,7 @@ class ModelRoutes:
             raise ModelRequiredError
 
         def work() -> None:
+            keep_virtual(self._engine, wire.named, "delete")
             try:
                 self._engine.library.delete(wire.named)
             except ModelNotFoundError as error:
@@ -179,7 +196,9 @@ class ModelRoutes:
         return Response(status_code=201)
 
     def _tags(self) -> dict[str, object]:
-        return {"models": [self._tag(entry) for entry in self._engine.library.entries()]}
+        stored = self._engine.library.entries()
+        virtual = virtual_entries(self._engine, stored)
+        return {"models": [*map(self._tag, stored), *map(virtual_tag, virtual)]}
 
     def _tag(self, entry: ModelEntry) -> dict[str, object]:
         # Not by the file's digest: of two models with one file each config may tell otherwise.

@@ -65,7 +65,7 @@ class NativeRoutes:
     async def generate(self, request: Request) -> Response:
         """Continue a prompt."""
         wire = await read_body(request, GenerateWire)
-        wanted = await quick(lambda: generate_request(self._engine.library, wire))
+        wanted = await quick(lambda: generate_request(self._engine, wire))
         frames = generate_frames(wire.model)
         if wire.debug_render_only:
             rendered = await self._bridge.call(request, lambda: self._engine.render(wanted))
@@ -81,7 +81,7 @@ class NativeRoutes:
     async def chat(self, request: Request) -> Response:
         """Answer a conversation."""
         wire = await read_body(request, ChatWire)
-        wanted = await quick(lambda: chat_request(self._engine.library, wire))
+        wanted = await quick(lambda: chat_request(self._engine, wire))
         frames = chat_frames(wire.model)
         if wire.debug_render_only:
             rendered = await self._bridge.call(request, lambda: self._engine.render(wanted))
@@ -96,7 +96,7 @@ class NativeRoutes:
         """Turn texts into vectors; no text only loads the model."""
         wire = await read_body(request, EmbedWire)
         texts = input_texts(wire.input)
-        entry = await quick(lambda: find(self._engine.library, wire.model, missing=EMBED_MISSING))
+        entry = await quick(lambda: find(self._engine, wire.model, missing=EMBED_MISSING))
         embedded = await self._bridge.call(
             request,
             lambda: self._engine.embed(
@@ -115,7 +115,7 @@ class NativeRoutes:
         wire = await read_body(request, EmbeddingsWire)
         if not wire.model:
             raise ModelRequiredError
-        entry = await quick(lambda: find(self._engine.library, wire.model, missing=EMBED_MISSING))
+        entry = await quick(lambda: find(self._engine, wire.model, missing=EMBED_MISSING))
         embedded = await self._bridge.call(
             request,
             lambda: self._engine.embed(

@@ -9,18 +9,19 @@ from fastapi import APIRouter, Request, Response
 
 from engine.api.body import read_body
 from engine.api.bridge import Bridge, quick
-from engine.api.checks import chat_request, find, generate_request
+from engine.api.checks import chat_request, find, generate_request, require_known
 from engine.api.choices import MAX_RUNS, first_call_only, spread
 from engine.api.frames import JSON_TYPE, json_response
 from engine.api.ollama import EMBED_MISSING, input_texts
 from engine.api.openai_frames import DONE, EVENTS_TYPE, ChatCompletionFrames, Numbered, error_event
-from engine.api.openai_objects import embeddings_body, encoding_of, model_object
+from engine.api.openai_objects import embeddings_body, encoding_of, model_object, virtual_object
 from engine.api.openai_text_frames import CompletionFrames
 from engine.api.openai_wire import ChatCompletionWire, CompletionWire, EmbeddingsWireV1
 from engine.api.stream import Framing, gather_all, stream_all
 from engine.errors import RequestError
 from engine.library.names import parse
 from engine.types import ChatRequest, Event, GenerateRequest
+from engine.virtual import virtual_entries, virtual_of
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -49,7 +50,7 @@ class OpenAIRoutes:
         """Answer a conversation, once or several times."""
         wire = await read_body(request, ChatCompletionWire)
         native = wire.native()
-        wanted = await quick(lambda: chat_request(self._engine.library, native))
+        wanted = await quick(lambda: chat_request(self._engine, native))
         runs = await self._spread(wanted, wire.n)
         frames = ChatCompletionFrames(
             wire.model, has_usage=wire.stream_options.include_usage, n_choices=wire.n
@@ -69,7 +70,7 @@ class OpenAIRoutes:
         wire = await read_body(request, CompletionWire)
         texts = await self._texts(request, wire)
         wanted = await quick(
-            lambda: [generate_request(self._engine.library, wire.native(text)) for text in texts]
+            lambda: [generate_request(self._engine, wire.native(text)) for text in texts]
         )
         runs = [run for one in wanted for run in await self._spread(one, wire.n)]
         echoes = [run.prompt if wire.echo else "" for run in runs]
@@ -88,7 +89,7 @@ class OpenAIRoutes:
         texts = [""] if wire.input == "" else input_texts(wire.input)
         if not texts:
             raise RequestError("invalid input")
-        entry = await quick(lambda: find(self._engine.library, wire.model, missing=EMBED_MISSING))
+        entry = await quick(lambda: find(self._engine, wire.model, missing=EMBED_MISSING))
         embedded = await self._bridge.call(
             request,
             lambda: self._engine.embed(entry.name, texts, n_dimensions=wire.dimensions),
@@ -97,22 +98,31 @@ class OpenAIRoutes:
 
     async def models(self) -> Response:
         """List the installed models."""
-        entries = await quick(self._engine.library.entries)
-        return json_response({"object": "list", "data": [model_object(one) for one in entries]})
+        return json_response({"object": "list", "data": await quick(self._models)})
 
     async def model(self, model: str) -> Response:
         """Describe one installed model."""
 
         def look_up() -> dict[str, object]:
+            virtual = virtual_of(self._engine, model)
+            if virtual is not None:
+                return virtual_object(virtual.entry)
             missing = f"model '{parse(model).short}' not found"
-            return model_object(find(self._engine.library, model, missing=missing))
+            return model_object(find(self._engine, model, missing=missing))
 
         return json_response(await quick(look_up))
+
+    def _models(self) -> list[dict[str, object]]:
+        stored = self._engine.library.entries()
+        virtual = virtual_entries(self._engine, stored)
+        return [*map(model_object, stored), *map(virtual_object, virtual)]
 
     async def _spread(self, wanted: R, n: int) -> list[R]:
         if n == 1:
             return [wanted]
-        entry = await quick(lambda: find(self._engine.library, wanted.model))
+        if await quick(lambda: virtual_of(self._engine, wanted.model)) is not None:
+            raise RequestError(f'"{wanted.model}" gives one answer only: send n=1, got {n}')
+        entry = await quick(lambda: find(self._engine, wanted.model))
         return spread(wanted, n, entry.params)
 
     async def _texts(self, request: Request, wire: CompletionWire) -> list[str]:
@@ -121,7 +131,7 @@ class OpenAIRoutes:
             raise RequestError(
                 f"too many answers: {len(prompts)} prompts, n={wire.n}; at most {MAX_RUNS} at once"
             )
-        await quick(lambda: find(self._engine.library, wire.model))
+        await quick(lambda: require_known(self._engine, wire.model))
 
         def as_text(prompt: str | list[int]) -> str:
             if isinstance(prompt, str):

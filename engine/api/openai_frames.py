@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from engine.api.errors import openai_error
-from engine.api.frames import compact
+from engine.api.frames import compact, noted
 from engine.api.pieces import call_id, finite, join_pieces, kind_of, split_pieces
 from engine.types import Event, Final, Json, Piece, TokenLogprob, ToolCall
 
@@ -53,7 +53,8 @@ class ChatCompletionFrames:
             self._finals[index] = found or Final("stop")
             choices.append(self._whole_choice(index, join_pieces(pieces) if pieces else Piece()))
         completion = chat_object(self._head, "chat.completion", choices)
-        return completion | {"usage": usage(self._finals, self._n_choices)}
+        counted = {"usage": usage(self._finals, self._n_choices)}
+        return completion | counted | noted(self._finals[0])
 
     def _whole_choice(self, index: int, piece: Piece) -> Json:
         if piece.tool_calls:
@@ -63,6 +64,7 @@ class ChatCompletionFrames:
             message["reasoning"] = piece.thinking
         if piece.tool_calls:
             message["tool_calls"] = [_call(call) for call in piece.tool_calls]
+        message |= cited(self._finals[index])
         choice: Json = {"index": index, "message": message, "finish_reason": self._reason(index)}
         return choice | _logprobs(piece.logprobs)
 
@@ -82,7 +84,8 @@ class ChatCompletionFrames:
     def _ending(self, index: int, final: Final) -> list[str]:
         self._finals[index] = final
         frames = [] if index in self._begun else self._frames(index, Piece())
-        return [*frames, _chunk(self._head, _choice(index, {}, self._reason(index)))]
+        last = _choice(index, cited(final), self._reason(index))
+        return [*frames, _chunk(self._head, last, noted(final))]
 
     def _reason(self, index: int) -> str:
         reason = reason_of(self._finals[index])
@@ -152,8 +155,17 @@ def events_bytes(texts: Sequence[str]) -> bytes:
     return "".join(f"data: {text}\n\n" for text in texts).encode()
 
 
-def _chunk(beginning: Json, choice: Json) -> str:
-    return compact(chat_object(beginning, "chat.completion.chunk", [choice]))
+def cited(final: Final) -> Json:
+    """Give what a virtual model's message holds besides its text: its sources, in two forms.
+
+    `annotations` is OpenAI's own field, which Open WebUI shows as sources; `citations` is in the
+    words of whoever answered.
+    """
+    return {name: final.notes[name] for name in ("annotations", "citations") if name in final.notes}
+
+
+def _chunk(beginning: Json, choice: Json, more: Json | None = None) -> str:
+    return compact(chat_object(beginning, "chat.completion.chunk", [choice]) | (more or {}))
 
 
 def _choice(index: int, delta: Json, reason: str | None = None) -> Json:

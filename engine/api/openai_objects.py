@@ -10,6 +10,7 @@ from engine.api.frames import compact, vector_texts
 from engine.errors import RequestError
 from engine.library.names import parse
 from engine.types import Embedded, Json, ModelEntry
+from engine.virtual import VirtualEntry
 
 
 def embeddings_body(model: str, embedded: Embedded, encoding: str) -> bytes:
@@ -53,4 +54,14 @@ def model_object(entry: ModelEntry) -> Json:
         "object": "model",
         "created": int(entry.modified_at.timestamp()),
         "owned_by": parse(entry.name).namespace,
+    }
+
+
+def virtual_object(entry: VirtualEntry) -> Json:
+    """Write one virtual model for /v1/models."""
+    return {
+        "id": entry.name,
+        "object": "model",
+        "created": int(entry.modified_at.timestamp()),
+        "owned_by": entry.name.partition("/")[0],
     }

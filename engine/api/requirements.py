@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from engine.api.checks import find, require_senses, require_tools
 from engine.errors import CapabilityError, ModelRequiredError
 from engine.types import ChatRequest, ModelEntry
+from engine.virtual import VirtualEntry, as_asked, virtual_of
 
 if TYPE_CHECKING:
-    from engine.library.store import Library
+    from engine.virtual import Shelf
 
 
-def chat_model(library: Library, name: str) -> ModelEntry:
+def chat_model(shelf: Shelf, name: str) -> ModelEntry | VirtualEntry:
     """Look up a model that chats.
 
     Raises:
@@ -23,18 +24,24 @@ def chat_model(library: Library, name: str) -> ModelEntry:
     """
     if not name:
         raise ModelRequiredError
-    entry = find(library, name)
+    virtual = virtual_of(shelf, name)
+    if virtual is not None:
+        return virtual.entry
+    entry = find(shelf, name)
     if "completion" not in entry.capabilities:
         raise CapabilityError(json.dumps(name, ensure_ascii=False), "chat")
     return entry
 
 
-def require(entry: ModelEntry, request: ChatRequest) -> None:
+def required(entry: ModelEntry | VirtualEntry, request: ChatRequest) -> ChatRequest:
     """Let a request pass if its model can do what it asks for.
 
     Raises:
         CapabilityError: names what the model cannot do.
         RequestError: a tool's definition is wrong.
     """
+    if isinstance(entry, VirtualEntry):
+        return as_asked(entry, request)
     require_tools(entry, request.tools)
     require_senses(entry, [image for message in request.messages for image in message.images])
+    return request

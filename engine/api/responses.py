@@ -10,7 +10,7 @@ from engine.api.body import read_body
 from engine.api.bridge import Bridge, quick
 from engine.api.frames import json_response
 from engine.api.openai_frames import EVENTS_TYPE
-from engine.api.requirements import chat_model, require
+from engine.api.requirements import chat_model, required
 from engine.api.responses_frames import ResponsesFrames
 from engine.api.responses_wire import ResponsesWire
 from engine.api.stream import Framing, gather, stream
@@ -44,7 +44,5 @@ class ResponsesRoutes:
         return json_response(frames.whole(events))
 
     def _request(self, wire: ResponsesWire) -> ChatRequest:
-        entry = chat_model(self._engine.library, wire.model)
-        wanted = wire.request()
-        require(entry, wanted)
-        return wanted
+        entry = chat_model(self._engine, wire.model)
+        return required(entry, wire.request())

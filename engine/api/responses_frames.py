@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from engine.api.errors import openai_error
-from engine.api.frames import compact
+from engine.api.frames import compact, noted
 from engine.api.pieces import call_id, split_pieces
 from engine.api.responses_wire import ResponsesWire
 from engine.types import Event, Final, Json, Piece, ToolCall
 
 _NO_ANNOTATIONS: Json = {"annotations": [], "logprobs": []}
+_CITATION = "url_citation"
 
 
 class ResponsesFrames:
@@ -28,6 +29,7 @@ class ResponsesFrames:
         self._open: Literal["reasoning", "message", ""] = ""
         self._item_id = ""
         self._text = ""
+        self._annotations: list[Json] = []  # of the message; they come with the end
         self._has_calls = False
         self._is_begun = False
 
@@ -45,6 +47,7 @@ class ResponsesFrames:
         for piece in pieces:
             frames += self._piece(piece)
         if final is not None:
+            self._annotations = _flat(final)
             frames += self._close()
             done = self._response(_status(final), final)
             frames.append(self._event("response.completed", response=done))
@@ -110,7 +113,7 @@ class ResponsesFrames:
                 )
             ]
         else:
-            part = {"type": "output_text", "text": self._text, **_NO_ANNOTATIONS}
+            part = self._part()
             where = {"content_index": 0}
             frames = [
                 self._of_item("response.output_text.done", text=self._text, logprobs=[], **where),
@@ -129,7 +132,7 @@ class ResponsesFrames:
                 "encrypted_content": self._text,
                 "status": status,
             }
-        part = {"type": "output_text", "text": self._text, **_NO_ANNOTATIONS}
+        part = self._part()
         return {
             "id": self._item_id,
             "type": "message",
@@ -137,6 +140,10 @@ class ResponsesFrames:
             "role": "assistant",
             "content": [part],
         }
+
+    def _part(self) -> Json:
+        told = _NO_ANNOTATIONS | {"annotations": self._annotations}
+        return {"type": "output_text", "text": self._text, **told}
 
     def _call(self, call: ToolCall) -> list[bytes]:
         self._item_id = f"fc_{secrets.token_hex(12)}"
@@ -203,7 +210,15 @@ class ResponsesFrames:
             "truncation": wire.truncation,
             "usage": _usage(final, self._items) if final else None,
             "metadata": wire.metadata,
+            **(noted(final) if final else {}),
         }
+
+
+def _flat(final: Final) -> list[Json]:
+    """Write citations as this API does: their fields stand beside the type."""
+    notes = final.notes.get("annotations")
+    found = notes if isinstance(notes, list | tuple) else []
+    return [{"type": _CITATION, **one[_CITATION]} for one in found if _CITATION in one]
 
 
 def _status(final: Final) -> str:

@@ -14,6 +14,7 @@ from engine.errors import ModelfileError
 from engine.library.gguf import Header, read_header
 from engine.library.modelfile import Modelfile, render_modelfile
 from engine.types import Json, ModelEntry
+from engine.virtual import VirtualEntry
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,22 @@ def show_body(
     if requires := _text(entry, "requires"):
         body["requires"] = requires
     return body
+
+
+def virtual_body(entry: VirtualEntry) -> Json:
+    """Describe a virtual model, which has no file, no template and no parameters."""
+    return {
+        "license": "",
+        "modelfile": "".join(f"# {line}\n" for line in entry.description.splitlines()),
+        "parameters": "",
+        "template": "",
+        "description": entry.description,
+        "details": details_object(entry.details),
+        "model_info": dict(entry.info),
+        "tensors": [],
+        "capabilities": list(entry.capabilities),
+        "modified_at": local_time(entry.modified_at),
+    }
 
 
 def modelfile_of(entry: ModelEntry) -> str:

@@ -36,3 +36,8 @@ def test_ollamas_switches_are_read_as_the_engine_reads_its_own(tmp_path, text, h
     found = settings(tmp_path, OLLAMA_NOHISTORY=text, OLLAMA_NOPRUNE=text)
 
     assert (found.has_history, found.engine.is_pruning) == (has_history, has_history)
+
+
+@pytest.mark.parametrize(("text", "has"), [("", True), ("1", True), ("off", False), ("0", False)])
+def test_collections_are_models_unless_that_is_turned_off(tmp_path, text, has):
+    assert settings(tmp_path, QUIRE_KB_MODELS=text).has_kb_models is has

@@ -116,3 +116,12 @@ def test_chunks_of_an_older_catalogue_are_their_own_parents(tmp_path):
     assert [(hit.text, hit.parent, hit.language) for hit in hits] == [("tea", (6, 9), "")]
     assert (hits[0].previous_id, hits[0].next_id, missing) == (None, None, [])
     store.close()
+
+
+def test_a_collection_names_its_model_without_being_counted(store):
+    model = FakeModel().embedder()
+    store.create_collection("a", model)
+
+    assert store.embedding_model("a") == model.model
+    with pytest.raises(CollectionNotFoundError, match="a"):
+        store.embedding_model("nobody")

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from tests.ui.fake_exams import add_exam_routes
 from ui.server import ui_app
 
 HANDBOOK = """# Staff handbook
@@ -52,6 +53,9 @@ class World:
     migrations: list[dict] | None = None  # none: a server that has no such route
     index: dict | None = None
     done: list[str] = field(default_factory=list)  # what was asked of watches and index
+    exams: list[dict] = field(default_factory=list)
+    runs: list[dict] = field(default_factory=list)  # newest first
+    reranker: str = ""
 
     def add(self, id_: str, path: str, text: str) -> None:
         self.texts[id_] = text
@@ -90,6 +94,7 @@ def _reply(question: str) -> dict:
         {"text": "They can be carried over until March.", "citations": [1], "support": "partly"},
         {"text": "<script>alert(1)</script> Ask **Bob**.", "citations": [], "support": "not_found"},
     ]
+    sentences[2]["reason"] = "Bob is not in the passage"
     citations = [
         _citation(1, at, at + len(FIRST)),
         _citation(1, to, to + len(SECOND)),
@@ -99,7 +104,11 @@ def _reply(question: str) -> dict:
         "<script>alert(1)</script> Ask **Bob**."
     )
     return _whole(
-        answer, "generated", sentences, citations, [_passage(1, "Leave"), _passage(2, "Travel")]
+        answer,
+        "generated",
+        sentences,
+        citations,
+        [_passage(1, "Leave") | {"warnings": ["instructions"]}, _passage(2, "Travel")],
     )
 
 
@@ -114,6 +123,40 @@ def _whole(answer, mode, sentences, citations, passages) -> dict:
         "rewritten": {"standalone": "", "keywords": "", "by": "none"},
         "timings": {"retrieve": 0.12, "generate": 2.31},
         "models": {"chat": "smollm2:135m", "embedding": "all-minilm:latest", "reranker": ""},
+        "notices": [],
+        "trace": _trace(mode, passages),
+    }
+
+
+def _trace(mode, passages) -> dict:
+    found = [
+        {
+            "path": one["path"],
+            "page": one["page"],
+            "dense": {"rank": at, "score": 0.7 - at / 10},
+            "lexical": {"rank": at, "score": 5.0} if at == 1 else None,
+            "fused": {"rank": at, "score": 0.6},
+            "reranked": None,
+            "passage": one["n"],
+            "left_out": "",
+        }
+        for at, one in enumerate(passages, 1)
+    ]
+    below = {**found[0], "passage": None, "left_out": "below top_k"}
+    return {
+        "rewritten": {"standalone": "", "keywords": "", "by": "none"},
+        "filters": "",
+        "candidates": [*found, below],
+        "dense_weight": 0.4,
+        "confidence": 0.71,
+        "bar": 0.3,
+        "budget": {"context": 4096, "room": 3300, "used": 210, "left_out": 0},
+        "prompt": {"version": 2, "n_tokens": 480, "n_reused": 300, "n_generated": 41},
+        "mode": mode,
+        "why": "below_bar" if mode == "refused" else "partly_borne_out",
+        "gone": [],
+        "notices": [],
+        "timings": {"retrieve": 0.12, "generate": 2.31},
     }
 
 
@@ -166,7 +209,8 @@ def build(world: World) -> FastAPI:
                 "The small starter model smollm2:135m is answering: expect simple answers. "
                 "For better ones: quire pull qwen3:4b"
             ],
-            "models": {"chat": {"name": "smollm2:135m"}, "embedding": {"name": "all-minilm"}},
+            "models": {"chat": {"name": "smollm2:135m"}, "embedding": {"name": "all-minilm"}}
+            | {"reranker": {"name": world.reranker} if world.reranker else None},
             "jobs": {"queued": 0, "running": 0},
             "home": "/home/ann/.quire",
         }
@@ -181,6 +225,7 @@ def build(world: World) -> FastAPI:
     _add_document_routes(app, world)
     _add_folder_routes(app, world)
     _add_upkeep_routes(app, world)
+    add_exam_routes(app, world)
 
     @app.post("/scene")
     async def scene(request: Request):

@@ -97,8 +97,13 @@ def test_an_answer_streams_and_its_source_opens_at_the_cited_words(visit):
         .startswith("handbook.md · page 3 (printed iii)")
     )
     assert page.get_by_text("Answered by smollm2:135m").is_visible()
-    assert page.get_by_text("<script>alert(1)</script> Ask **Bob**.").is_visible()
+    assert page.get_by_text("<script>alert(1)</script> Ask **Bob**.").first.is_visible()
     picture(page, "ask-en-light")
+
+    page.get_by_text("What was looked at").click()
+    page.get_by_text("210 of 3,300 tokens").wait_for()
+    assert page.locator(".q-ranks tr").count() == 4
+    picture(page, "trace-en-light", is_whole=True)
 
     page.get_by_role("button", name="handbook.md").first.click()
     page.wait_for_selector(".q-box mark")
@@ -223,7 +228,7 @@ QUICK = ("en-light", "zh-narrow")
 def scene(browser, site):
     """Set what the server holds; afterwards it is as it was."""
     context = browser.new_context()
-    plain = {"watched": [], "migrations": None, "index": None, "jobs": {}}
+    plain = {"watched": [], "migrations": None, "index": None, "jobs": {}, "exams": [], "runs": []}
 
     def set_to(**values: object) -> None:
         context.request.post(site + "/scene", data={**plain, **values})

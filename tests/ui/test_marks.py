@@ -14,7 +14,9 @@ from ui.marks import (
     cut,
     gaps,
     legend_html,
+    reasons_html,
     source_html,
+    sources_of,
     streaming_html,
     windows,
     without_marks,
@@ -144,7 +146,8 @@ def test_each_sentence_shows_its_marks_and_its_support():
             Sentence("B.", (1,), "partly"),
             Sentence("C.", (), "not_found"),
         ),
-        passages=(Passage(1, path="/x/a.pdf", page=2),),
+        citations=(Citation(1, "d", start=3, end=5),),
+        passages=(Passage(1, "d", path="/x/a.pdf", page=2, start=0, end=9),),
     )
 
     html = answer_html(reply, EN)
@@ -196,3 +199,60 @@ def test_cited_spans_are_those_of_the_passage_once_each():
     ]
 
     assert cited_spans(Passage(1, "d"), citations) == [(0, 3), (5, 9)]
+
+
+def test_sentences_that_do_not_hold_tell_why():
+    sentences = (
+        Sentence("It is so.", (1,)),
+        Sentence("It is <41>.", (), "not_found", reason="41 is not in <it>"),
+        Sentence("It was late.", (1,), "partly"),
+    )
+
+    html = reasons_html(sentences, EN)
+
+    assert html.count("<li>") == 2
+    assert "41 is not in &lt;it&gt;" in html
+    assert "It is &lt;41&gt;." in html
+    assert "It is so" not in html
+    assert reasons_html(sentences[:1], EN) == ""
+    assert 'title="41 is not in &lt;it&gt;"' in answer_html(
+        Reply("It is <41>.", sentences=sentences[1:2]), EN
+    )
+
+
+def test_sentences_are_marked_while_the_answer_is_written():
+    checked = [Sentence("It is so."), Sentence("It <was> late.", (), "not_found", reason="no")]
+
+    html = streaming_html("It is so. [1] It <was> late. And th", checked)
+
+    assert bare(html) == "It is so. [1] It <was> late. And th"
+    assert '<span class="q-not_found" title="no">It &lt;was&gt; late.</span>' in html
+    assert '<span class="q-supported">It is so.</span>' in html
+
+
+def test_a_mark_leads_to_the_passage_that_holds_its_span_whatever_that_ones_number():
+    passages = (
+        Passage(1, "a", start=0, end=50),
+        Passage(2, "b", start=100, end=200),
+        Passage(3, "b", start=300, end=400),
+    )
+    citations = (
+        Citation(1, "b", start=310, end=330),
+        Citation(2, "b", start=120, end=150),
+        Citation(3, "gone", "gone.md", start=5, end=9, text="text"),
+        Citation(4, "a", start=1, end=2),
+    )
+    reply = Reply(
+        sentences=(Sentence("One.", (1, 2)), Sentence("Two.", (3,))),
+        citations=citations,
+        passages=passages,
+    )
+
+    found = sources_of(reply)
+
+    assert [(one.n, one.document_id, one.start) for one in found] == [
+        (1, "b", 300),
+        (2, "b", 100),
+        (3, "gone", 5),
+    ]
+    assert cited_spans(found[0], citations) == [(310, 330)]

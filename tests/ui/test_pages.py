@@ -34,6 +34,25 @@ def test_a_question_is_answered_with_sources_and_models(page, world):
     assert world.questions[0]["history"] == []
 
 
+def test_what_was_looked_at_and_why_sentences_are_marked_is_one_click_away(page):
+    page.chat_input[0].set_value("How many days of leave?").run()
+
+    assert not page.exception
+    labels = [one.label for one in page.expander]
+    assert "What was looked at" in labels
+    assert "Why sentences are marked (2)" in labels
+    assert "210 of 3,300 tokens" in says(page)
+    assert "not among the best" in says(page)
+    assert "Bob is not in the passage" in says(page)
+    assert "holds instructions to a machine" in says(page)
+
+
+def test_a_refusal_tells_what_was_looked_at(page):
+    page.chat_input[0].set_value("Who lives on the moon?").run()
+
+    assert "too far from the question" in says(page)
+
+
 def test_earlier_exchanges_go_along_without_marks(page, world):
     page.chat_input[0].set_value("How many days of leave?").run()
     page.chat_input[0].set_value("And until when?").run()

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import streamlit as st
 
 from ui.client import Client
 from ui.errors import RefusedError, UiError
-from ui.format import plain_html, seconds_text
+from ui.format import plain_html, plain_markdown, seconds_text
 from ui.marks import (
     answer_html,
     legend_html,
+    passage_of,
     plain_answer_html,
+    reasons_html,
+    sources_of,
     streaming_html,
+    warning_text,
 )
-from ui.shapes import Collection, Reply, passages_from, reply_from
+from ui.shapes import (
+    Collection,
+    Passage,
+    Reply,
+    Sentence,
+    mapping,
+    passages_from,
+    reply_from,
+    sentence_from,
+)
 from ui.state import Session, Turn, api_url, history, session
 from ui.stream import Event
+from ui.trace import trace_html
 from ui.widgets import (
     choose_collection,
     nothing,
@@ -127,6 +142,8 @@ def _stream(turn: Turn, slot: st.delta_generator.DeltaGenerator, words: Words) -
         ):
             for event in events:
                 drawing.beat = _take(turn, event) or drawing.beat
+                if event.name == "sentence":
+                    drawing.checked.append(sentence_from(mapping(event.data, "sentence")))
                 drawing.draw(turn.text)
         if turn.reply is None:
             raise RefusedError(502, "the answer broke off")
@@ -140,6 +157,7 @@ class _Drawing:
 
     def __init__(self, slot: st.delta_generator.DeltaGenerator, words: Words) -> None:
         self.beat = "waiting"
+        self.checked: list[Sentence] = []
         self._slot, self._words = slot, words
         self._began = time.monotonic()
         self._drawn = -_REDRAW_S
@@ -150,7 +168,7 @@ class _Drawing:
             return
         self._drawn = now
         if text:
-            self._slot.html(streaming_html(text))
+            self._slot.html(streaming_html(text, self.checked))
             return
         seconds = self._words("took", seconds=int(now - self._began))
         self._slot.caption(f"{self._words.beat(self.beat)} {seconds}")
@@ -182,24 +200,46 @@ def _show_reply(
             st.caption(words("extractive"))
         if reply.sentences:
             st.html(legend_html(reply.sentences, words))
+        _show_reasons(reply, words)
+    for notice in reply.notices:
+        st.caption(words("noticed", notice=plain_markdown(notice, 600)))
     _show_sources(reply, at, words)
+    if reply.trace:
+        with st.expander(words("trace_title"), icon=":material/travel_explore:"):
+            st.html(trace_html(reply.trace, words))
     st.html(f'<div class="q-muted">{plain_html(_made_by(reply, words))}</div>')
 
 
+def _show_reasons(reply: Reply, words: Words) -> None:
+    told = reasons_html(reply.sentences, words)
+    if told:
+        n = sum(one.support != "supported" for one in reply.sentences)
+        with st.expander(words("why_marked", n=n)):
+            st.html(told)
+
+
 def _show_sources(reply: Reply, at: int, words: Words) -> None:
-    cited = {n for sentence in reply.sentences for n in sentence.citations}
-    shown = [] if reply.refused else [one for one in reply.passages if one.n in cited]
-    others = [one for one in reply.passages if one not in shown]
+    shown = [] if reply.refused else sources_of(reply)
+    held = {passage_of(one, reply.passages) for one in reply.citations} if shown else set()
+    others = [one for one in reply.passages if one not in held]
     if shown:
         st.markdown(f"**{words('sources')}**")
         with st.container(gap="xxsmall", key=f"sources_{at}"):
             for passage in shown:
-                source_button(passage, reply.citations, words, key=f"source_{at}_{passage.n}")
+                _show_source(passage, reply, words, key=f"source_{at}_{passage.n}")
     if others:
         title = "nearest_sources" if reply.refused else "other_sources"
         with st.expander(words(title, n=len(others))):
             for passage in others:
-                source_button(passage, reply.citations, words, key=f"other_{at}_{passage.n}")
+                # No mark leads here, so it bears no number.
+                _show_source(replace(passage, n=0), reply, words, key=f"other_{at}_{passage.n}")
+
+
+def _show_source(passage: Passage, reply: Reply, words: Words, key: str) -> None:
+    source_button(passage, reply.citations, words, key=key)
+    for warning in passage.warnings:
+        told = plain_markdown(warning_text(warning, words), 300)
+        st.caption(f":material/warning: {words('warned', warning=told)}")
 
 
 def _made_by(reply: Reply, words: Words) -> str:

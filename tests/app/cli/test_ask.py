@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.wire import AnswerOut, CitationOut, RewrittenOut
+from app.api.query_wire import AnswerOut, CitationOut, RewrittenOut
 from app.cli.ask import tell_answer
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from app.query.errors import RerankerError
-from app.query.rerank import MAX_RERANKED, load_reranker, reranked
+from app.query.rerank import MAX_RERANKED, engine_reranker, load_reranker, reranked, trust
+from engine.errors import BusyError, CapabilityError, ModelNotFoundError
 from ingest.types import Hit
 
 
@@ -29,19 +31,73 @@ def save_tiny_cross_encoder(folder: Path, n_labels: int) -> None:
     BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
 
 
-def test_hits_are_ordered_by_the_models_scores():
-    ordered = reranked("q", [hit(1, 0.9), hit(2, 0.8)], lambda question, texts: [0.1, 0.7])
+def falling(n: int) -> list[Hit]:
+    return [hit(at, 0.9 - at / 100) for at in range(n)]
 
-    assert [(one.chunk_id, one.score) for one in ordered] == [(2, 0.7), (1, 0.1)]
+
+def test_a_model_that_agrees_by_and_large_moves_what_it_likes_best():
+    hits = falling(20)
+    scores = [hit.score for hit in hits]
+    scores[3] = 2.0
+
+    ordered = reranked("q", hits, lambda question, texts: scores)
+
+    assert [one.chunk_id for one in ordered][:4] == [3, 0, 1, 2]
+
+
+def test_a_model_that_contradicts_the_first_ranking_is_not_heard():
+    hits = falling(20)
+
+    assert reranked("q", hits, lambda question, texts: range(20)) == hits
+
+
+def test_a_share_of_zero_does_not_even_ask_the_model():
+    assert reranked("q", falling(3), lambda question, texts: 1 / 0, 0.0) == falling(3)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_scores_stay_in_the_range_of_the_first_ranking(share):
+    hits = falling(30)
+
+    ordered = reranked("q", hits, lambda question, texts: [-one for one in range(30)], share)
+
+    assert all(hits[-1].score <= one.score <= hits[0].score for one in ordered)
+
+
+def test_a_random_model_costs_next_to_nothing_at_the_usual_share():
+    draw = Random(7)
+    n_asked, n_lost = 400, 0
+    for _ in range(n_asked):
+        hits = [hit(at, 0.2 + 0.7 * 0.8**at) for at in range(30)]
+        gold = min(int(draw.expovariate(0.9)), 4)  # most right answers come first
+        ordered = reranked("q", hits, lambda question, texts: [draw.random() for _ in texts])
+        n_lost += gold not in [one.chunk_id for one in ordered[:5]]
+
+    assert n_lost / n_asked < 0.01
+
+
+@pytest.mark.parametrize(
+    ("first", "scores", "low", "high"),
+    [
+        (range(30, 0, -1), range(30, 0, -1), 1.0, 1.0),
+        (range(30, 0, -1), range(30), 0.0, 0.0),
+        (range(30, 0, -1), [1.0] * 30, 0.0, 0.0),
+        ([0.9, 0.8], [0.9, 0.1], 0.0, 0.0),  # of two, chance agrees every other time
+        ([0.9], [0.9], 0.0, 0.0),
+        (range(10, 0, -1), [9, 10, 8, 7, 5, 6, 4, 3, 1, 2], 0.9, 1.0),
+    ],
+)
+def test_trust_grows_with_agreement_beyond_chance(first, scores, low, high):
+    assert low <= trust(list(first), list(scores)) <= high
 
 
 def test_hits_that_were_not_read_stay_behind_and_never_score_higher():
-    hits = [hit(at, 1 - at / 100) for at in range(MAX_RERANKED + 5)]
+    hits = falling(MAX_RERANKED + 5)
 
-    ordered = reranked("q", hits, lambda question, texts: [0.2] * len(texts))
+    ordered = reranked("q", hits, lambda question, texts: [1.0 - len(t) for t in texts])
 
-    assert [one.chunk_id for one in ordered] == [one.chunk_id for one in hits]
-    assert all(one.score <= 0.2 for one in ordered)
+    assert [one.chunk_id for one in ordered[-5:]] == [one.chunk_id for one in hits[-5:]]
+    assert all(one.score >= ordered[-5].score for one in ordered[:-5])
 
 
 def test_no_hits_ask_no_model():
@@ -51,6 +107,38 @@ def test_no_hits_ask_no_model():
 def test_a_reranker_that_loses_scores_is_an_error():
     with pytest.raises(RerankerError, match="QUIRE_RERANKER"):
         reranked("q", [hit(1, 0.5)], lambda question, texts: [])
+
+
+def test_a_reranker_of_the_engine_is_asked_by_its_name():
+    asked = []
+
+    def scores_of(*given):
+        asked.append(given)
+        return (0.25, 0.75)
+
+    rerank = engine_reranker("bge-reranker:latest", scores_of)
+
+    assert list(rerank("q", ["a", "b"])) == [0.25, 0.75]
+    assert asked == [("bge-reranker:latest", "q", ["a", "b"])]
+
+
+@pytest.mark.parametrize(
+    "error", [CapabilityError('"all-minilm"', "rerank"), ModelNotFoundError("gone")]
+)
+def test_an_engines_model_that_cannot_rerank_names_the_setting_and_the_way_out(error):
+    def scores_of(*given):
+        raise error
+
+    with pytest.raises(RerankerError, match=r"QUIRE_RERANKER='all-minilm'.*unset it"):
+        engine_reranker("all-minilm", scores_of)("q", ["text"])
+
+
+def test_a_busy_engine_stays_a_busy_engine():
+    def scores_of(*given):
+        raise BusyError
+
+    with pytest.raises(BusyError):
+        engine_reranker("bge-reranker", scores_of)("q", ["text"])
 
 
 def test_a_missing_folder_names_the_setting_and_the_way_out():

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.query.rewrite import MAX_CONTEXT_WORDS, condensed, is_faithful, is_standalone, rewrite
+from app.query.rewrite import MAX_CONTEXT_WORDS, condensed, fault_of, rewrite
+from app.query.standalone import is_standalone
 from app.query.types import Turn
 
 TESLA = (
@@ -89,6 +90,16 @@ def test_turns_of_other_roles_and_empty_turns_are_ignored():
     assert rewrite("When was it?", (Turn("system", "be evil"), Turn("user", " "))).by == "none"
 
 
+def test_filters_typed_in_earlier_questions_are_no_topic():
+    history = (Turn("user", "file:report.pdf Where was Nikola Tesla born? after:2025"),
+               Turn("user", "And why type:nonsense Smiljan?"))  # fmt: skip
+
+    standalone = rewrite("When was it?", history).standalone
+
+    assert "report" not in standalone
+    assert {"Nikola", "Tesla", "Smiljan"} <= set(standalone.replace("?", "").split())
+
+
 def test_a_good_model_rewrite_is_used():
     rewritten = rewrite("What was his father?", TESLA, lambda _: '"What was Tesla\'s father?"\n')
 
@@ -120,10 +131,93 @@ def test_the_model_is_not_asked_about_complete_questions():
     assert rewrite("What is the capital of Sweden?", TESLA, never).by == "none"
 
 
-def test_faithful_means_names_and_numbers_survive():
-    assert is_faithful("did he meet Edison in 1884?", "Did Tesla meet Edison in 1884?")
-    assert not is_faithful("did he meet Edison in 1884?", "Did Tesla meet Edison?")
-    assert not is_faithful("did he meet Edison in 1884?", "Did Tesla meet him in 1884?")
+GRAZ = (
+    Turn("user", "Where did Tesla study in 1878?"),
+    Turn("assistant", "Nikola Tesla studied in Graz. [2]"),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("When did he leave Graz?", "When did Nikola Tesla leave Graz?"),
+        ("And when did he leave?", "When did Tesla leave Graz?"),
+        ("Why did he not finish it?", "Why did Tesla not finish studying in Graz?"),
+        ("How old was he in 1878?", "How old was Tesla in 1878?"),
+    ],
+)
+def test_a_good_rewrite_has_no_fault(question, told):
+    assert fault_of(question, told, GRAZ) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "fault"),
+    [
+        ("When did he leave Graz?", "", "empty"),
+        ("When did he leave Graz?", "When did he\nleave Graz?", "too long"),
+        ("When did he leave Graz?", "When did Tesla leave Graz? " * 30, "too long"),
+        ("When did he leave Graz?", "特斯拉什么时候离开格拉茨？", "another language"),
+        ("When did he leave Graz?", "Tesla left Graz in 1878.", "it does not ask"),
+        ("How old was he in 1878?", "How old was Tesla?", "changed numbers"),
+        ("How old was he then?", "How old was Tesla in 1880?", "numbers that nobody said"),
+        ("When did he leave Graz?", "When did Tesla leave?", "changed names"),
+        ("When did he leave?", "When did Tesla leave Prague?", "names that nobody said"),
+        ("Why did he not finish?", "Why did Tesla finish?", "changed negation"),
+        ("When did he leave Graz?", "What about Graz?", "still leans on the conversation"),
+        ("When did he leave?", "When did he leave his farm in London?", "names that nobody said"),
+        ("When did he leave?", "When do cheap hotels leave towels outside?", "off topic"),
+        ("When did he leave?", "When did he leave?", "still leans on the conversation"),
+    ],
+)  # fmt: skip
+def test_a_bad_rewrite_is_told_by_its_fault(question, told, fault):
+    assert fault_of(question, told, GRAZ) == fault
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        ("氨碱法是谁发明的？", ""),
+        ("欧内斯特·索尔维。", "it does not ask"),
+        ("Who invented it?", "another language"),
+        ("氨碱法不是谁发明的？", "changed negation"),
+        ("电话是1876年谁发明的？", "numbers that nobody said"),
+        ("北京奥运会开幕式导演是谁？", "off topic"),
+        ("是谁发明的？", "still leans on the conversation"),
+    ],
+)
+def test_chinese_rewrites_are_judged_alike(told, fault):
+    recent = (Turn("user", "氨碱法又可以叫什么？"), Turn("assistant", "索尔维制碱法"))
+
+    assert fault_of("是谁发明的？", told, recent) == fault
+
+
+def test_a_dropped_rewrite_says_why():
+    rewritten = rewrite("When did he leave Graz?", GRAZ, lambda _: "In 1878.")
+
+    assert (rewritten.by, rewritten.dropped) == ("rule", "it does not ask")
+    assert rewrite("When did he leave Graz?", GRAZ).dropped == ""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Rewritten question: When did Tesla leave Graz?",
+        "Question: “When did Tesla leave Graz?”",
+        '"When did Tesla leave Graz?"',
+    ],
+)
+def test_what_models_put_around_a_question_is_taken_off(reply):
+    rewritten = rewrite("When did he leave Graz?", GRAZ, lambda _: reply)
+
+    assert (rewritten.standalone, rewritten.by) == ("When did Tesla leave Graz?", "model")
+
+
+def test_a_question_about_several_things_is_searched_for_in_parts():
+    rewritten = rewrite("What is the difference between TCP and UDP?", ())
+
+    assert rewritten.standalone == "What is the difference between TCP and UDP?"
+    assert rewritten.queries == ("TCP", "UDP")
+    assert rewrite("Where was Nikola Tesla born?", ()).queries == ()
 
 
 def test_a_topic_that_the_question_names_already_is_not_repeated():

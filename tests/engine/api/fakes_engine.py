@@ -99,6 +99,7 @@ class FakeEngine:
     def __init__(self, library, script=HELLO):
         self.library = library
         self.settings = SimpleNamespace(models_dir=library.root, go_template=None)
+        self.virtual = None
         self.script = script
         self.answer = None  # a function of the request, in place of the script
         self.requests = []

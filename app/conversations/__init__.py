@@ -1,0 +1,1 @@
+"""Conversations kept on disk: named, searchable, exportable, their citations bound to the text."""

@@ -1,0 +1,423 @@
+"""The file of conversations: written whole or not at all, searched, wiped; touches SQLite.
+
+One connection, one thread at a time: what is done here takes milliseconds, but for the deletion,
+which leaves none of the bytes behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from app.conversations.errors import ConversationFullError, ConversationNotFoundError
+from app.conversations.limits import MAX_CONVERSATIONS, check_room, checked, checked_title
+from app.conversations.schema import UNSWEPT, add_words, migrate, refresh_words
+from app.conversations.titles import title_of
+from app.conversations.types import (
+    Cited,
+    Conversation,
+    Message,
+    Page,
+    Role,
+    Shelf,
+    Spoken,
+    Summary,
+)
+from app.query.types import Sentence, Turn
+from ingest.errors import IngestError, StorageFullError
+from ingest.lexical import match_expression
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+FILE = "conversations.sqlite3"
+MAX_HISTORY = 40  # messages that a follow-up is given
+
+_BUSY_S = 30.0
+_MAX_TERMS = 16  # of what is searched for
+_MAX_QUERY = 1_000  # characters
+
+_log = logging.getLogger(__name__)
+
+
+class Conversations:
+    """All conversations of one data directory."""
+
+    def __init__(self, path: Path, shelf: Shelf) -> None:
+        """Open or create the file and bring its tables to the newest version.
+
+        Args:
+            shelf: where the texts of documents are looked up.
+        Raises:
+            IngestError: the file is none of conversations, or of a newer version.
+        """
+        self.shelf = shelf
+        self._lock = threading.RLock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.DatabaseError as error:
+            raise IngestError(f"{path}: {error}") from error
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise IngestError(f"{path}: {error}") from error
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",  # deleted text is gone in bytes too
+            "temp_store=MEMORY",
+        ):
+            self._connection.execute(f"PRAGMA {pragma}")
+        migrate(self._connection)
+        with self._writing() as connection:
+            refresh_words(connection)
+        if self._meta(UNSWEPT):
+            self._sweep()
+
+    def close(self) -> None:
+        """Close the file; what is written stays."""
+        with self._lock:
+            self._connection.close()
+
+    # Reading
+
+    def get(self, conversation_id: str) -> Conversation:
+        """Read a conversation whole, as it was stored.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+        """
+        with self._lock:
+            number, found = self._find(conversation_id)
+            rows = self._connection.execute(
+                "SELECT role, mode, text, rest, created_at FROM messages WHERE conversation=?"
+                " ORDER BY id",
+                (number,),
+            ).fetchall()
+        messages = tuple(_message(*row) for row in rows)
+        return Conversation(
+            found.id, found.title, found.collection, found.created_at, found.updated_at, messages
+        )
+
+    def summary(self, conversation_id: str) -> Summary:
+        """Read what a list shows of one conversation.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+        """
+        with self._lock:
+            return self._find(conversation_id)[1]
+
+    def page(self, query: str = "", limit: int = 50, before: str = "") -> Page:
+        """List conversations, last used first.
+
+        Args:
+            query: words of titles and messages; those that hold all of them or, if there is none,
+                any of them.
+            before: the `next` of the page before.
+        """
+        with self._lock:
+            where, values = self._matching(query)
+            if before:
+                where += " AND touched < ?"
+                values = [*values, int(before) if before.isdecimal() and len(before) < 19 else 0]
+            rows = self._connection.execute(
+                f"{_SUMMARY}, touched FROM conversations WHERE {where}"
+                " ORDER BY touched DESC LIMIT ?",
+                (*values, limit + 1),
+            ).fetchall()
+        summaries = tuple(Summary(*row[:-1]) for row in rows[:limit])
+        return Page(summaries, str(rows[limit - 1][-1]) if len(rows) > limit else "")
+
+    def history(self, conversation_id: str) -> tuple[Turn, ...]:
+        """Give the last turns, but for answers that were broken off before they said anything.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+        """
+        with self._lock:
+            number, _ = self._find(conversation_id)
+            rows = self._connection.execute(
+                "SELECT role, mode, text FROM messages WHERE conversation=? ORDER BY id DESC"
+                " LIMIT ?",
+                (number, MAX_HISTORY),
+            ).fetchall()[::-1]
+        return tuple(
+            Turn(role, text)
+            for (role, mode, text), following in zip(rows, [*rows, ("", "", "")][1:], strict=True)
+            if ("broken_off", "") not in ((mode, text), following[1:])
+        )
+
+    def check_room(self, conversation_id: str) -> None:
+        """Make sure that a question and its answer fit.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+            ConversationFullError: it is full.
+        """
+        check_room(self.summary(conversation_id).n_messages, 2)
+
+    # Writing
+
+    def create(self, title: str = "", collection: str = "default") -> Conversation:
+        """Begin a conversation; without a title, its first question will name it.
+
+        Raises:
+            TooLongError: the title is over the limit.
+            TitleError: nothing of the title can be seen.
+            ConversationFullError: there are too many conversations.
+        """
+        time = _now()
+        title = checked_title(title) if title else ""
+        return self._insert(Conversation("", title, collection, time, time))
+
+    def restore(self, conversation: Conversation) -> Conversation:
+        """Store an exported conversation under a new id; everything else stays as it was.
+
+        Raises:
+            TooLongError: something of it is over a limit.
+            ConversationFullError: it has too many messages, or there are too many conversations.
+        """
+        check_room(0, len(conversation.messages))
+        title = checked_title(conversation.title) if conversation.title else ""
+        messages = tuple(checked(one) for one in conversation.messages)
+        # The header's texts go by the same limits as a message's.
+        header = checked(Message("user", conversation.collection, conversation.created_at))
+        updated = checked(Message("user", "", conversation.updated_at)).created_at
+        return self._insert(
+            Conversation("", title, header.text, header.created_at, updated, messages)
+        )
+
+    def rename(self, conversation_id: str, title: str) -> Summary:
+        """Give a conversation another title.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+            TooLongError: the title is over the limit.
+            TitleError: nothing of the title can be seen.
+        """
+        title = checked_title(title)
+        with self._writing() as connection:
+            number, _ = self._find(conversation_id)
+            connection.execute("UPDATE conversations SET title=? WHERE number=?", (title, number))
+            add_words(connection, -number, title)
+            return self._find(conversation_id)[1]
+
+    def append(self, conversation_id: str, messages: Sequence[Message]) -> None:
+        """Add messages, all or none; when this returns, they outlive the process.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+            ConversationFullError: they do not fit.
+            TooLongError: something of them is over a limit.
+        """
+        whole = [checked(one) for one in messages]
+        asked = next((one.text for one in whole if one.role == "user"), "")
+        with self._writing() as connection:
+            number, found = self._find(conversation_id)
+            check_room(found.n_messages, len(whole))
+            title = found.title or title_of(asked)
+            connection.execute(
+                f"UPDATE conversations SET title=?, updated_at=?, touched=({_TOUCH})"
+                " WHERE number=?",
+                (title, _now(), number),
+            )
+            if title != found.title:
+                add_words(connection, -number, title)
+            _add(connection, number, whole)
+
+    def delete(self, conversation_id: str) -> None:
+        """Remove a conversation; when this returns, the file holds none of its bytes.
+
+        On a full disk the bytes go with the next deletion or start.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+        """
+        with self._lock:
+            with self._writing() as connection:
+                number, _ = self._find(conversation_id)
+                connection.execute(
+                    "DELETE FROM words WHERE rowid IN (SELECT id FROM messages"
+                    " WHERE conversation=? UNION ALL SELECT ?)",
+                    (number, -number),
+                )
+                connection.execute("DELETE FROM conversations WHERE number=?", (number,))
+                # A crash from here on leaves a note for the next start.
+                connection.execute("INSERT OR REPLACE INTO meta VALUES (?,'1')", (UNSWEPT,))
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Take out of the file what was deleted from its tables.
+
+        Words leave an index only when its pieces are merged, and SQLite moves rows within pages
+        without zeroing where they were: so the file is written anew.
+        """
+        try:
+            with self._writing() as connection:
+                connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            with _translated():
+                self._connection.execute("PRAGMA temp_store=FILE")  # memory would hold all of it
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA temp_store=MEMORY")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            with self._writing() as connection:
+                connection.execute("DELETE FROM meta WHERE key=?", (UNSWEPT,))
+        except StorageFullError as error:
+            # What was deleted is gone for everybody but who reads the disk; the note stays.
+            _log.warning("conversations_not_swept error=%s", error)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one transaction: all of it or nothing.
+
+        Raises:
+            StorageFullError: the disk is full; nothing was written.
+        """
+        with self._lock, _translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _insert(self, conversation: Conversation) -> Conversation:
+        new = replace(conversation, id=secrets.token_hex(8))
+        with self._writing() as connection:
+            (n_there,) = connection.execute("SELECT count(*) FROM conversations").fetchone()
+            if n_there >= MAX_CONVERSATIONS:
+                raise ConversationFullError(
+                    f"there are {n_there:,} conversations, the limit is {MAX_CONVERSATIONS:,}: "
+                    "delete some"
+                )
+            cursor = connection.execute(
+                "INSERT INTO conversations (id, title, collection, created_at, updated_at, touched)"
+                f" VALUES (?,?,?,?,?,({_TOUCH}))",
+                (new.id, new.title, new.collection, new.created_at, new.updated_at),
+            )
+            number = int(cursor.lastrowid or 0)
+            add_words(connection, -number, new.title)
+            _add(connection, number, new.messages)
+        return new
+
+    def _find(self, conversation_id: str) -> tuple[int, Summary]:
+        row = self._connection.execute(
+            f"{_SUMMARY}, number FROM conversations WHERE id=?",
+            (conversation_id.encode("utf-8", "replace").decode("utf-8"),),
+        ).fetchone()
+        if row is None:
+            raise ConversationNotFoundError(conversation_id)
+        return int(row[-1]), Summary(*row[:-1])
+
+    def _matching(self, query: str) -> tuple[str, list[object]]:
+        """Word a condition on conversations, with its values."""
+        if not query.strip():
+            return "1", []
+        asked = query[:_MAX_QUERY].encode("utf-8", "replace").decode("utf-8")
+        # Terms are quoted and hold no space.
+        expressions = [one for one in match_expression(asked).split(" OR ") if one][:_MAX_TERMS]
+        if not expressions:
+            return "0", []
+        every = " AND ".join([_HOLDS] * len(expressions))
+        values: list[object] = [one for one in expressions for _ in range(2)]
+        found = self._connection.execute(
+            f"SELECT 1 FROM conversations WHERE {every} LIMIT 1", values
+        ).fetchone()
+        if found is not None:
+            return every, values
+        return _HOLDS, [" OR ".join(expressions)] * 2
+
+    def _meta(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+
+_SUMMARY = """
+    SELECT id, title, collection, created_at, updated_at,
+        (SELECT count(*) FROM messages WHERE conversation = conversations.number)
+"""
+_TOUCH = "SELECT coalesce(max(touched), 0) + 1 FROM conversations"
+_HOLDS = """
+    number IN (SELECT conversation FROM messages
+            WHERE id IN (SELECT rowid FROM words WHERE words MATCH ?)
+        UNION ALL SELECT -rowid FROM words WHERE words MATCH ? AND rowid < 0)
+"""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Of a message, what is only ever read whole."""
+
+    sentences: tuple[Sentence, ...] = ()
+    citations: tuple[Cited, ...] = ()
+    trace: dict[str, object] | None = None
+
+
+@lru_cache(maxsize=1)
+def _rest() -> TypeAdapter[_Rest]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_Rest)
+
+
+def _add(connection: sqlite3.Connection, number: int, messages: Sequence[Message]) -> None:
+    for one in messages:
+        trace = None if one.trace is None else dict(one.trace)
+        rest = _rest().dump_json(_Rest(one.sentences, one.citations, trace), exclude_defaults=True)
+        cursor = connection.execute(
+            "INSERT INTO messages (conversation, role, mode, text, rest, created_at)"
+            " VALUES (?,?,?,?,?,?)",
+            (number, one.role, one.mode, one.text, rest.decode("utf-8"), one.created_at),
+        )
+        add_words(connection, int(cursor.lastrowid or 0), one.text)
+
+
+def _message(role: str, mode: str, text: str, rest: str, created_at: str) -> Message:
+    kept = _rest().validate_json(rest)
+    return Message(
+        cast(Role, role),
+        text,
+        created_at,
+        cast(Spoken, mode),
+        kept.sentences,
+        kept.citations,
+        kept.trace,
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "disk is full" in str(error) or "disk I/O error" in str(error):
+            raise StorageFullError(
+                f"the disk of the data directory is full or failing ({error}); nothing was "
+                "lost: free some space and try again"
+            ) from error
+        raise
