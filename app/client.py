@@ -122,7 +122,7 @@ class Client:
             if response.is_error:
                 response.read()
                 _checked(response)
-            yield from response.iter_lines()
+            yield from _lines(response.iter_text())
 
     def put_blob(self, digest: str, chunks: Iterable[bytes]) -> None:
         """Store a blob unless the server has it."""
@@ -283,6 +283,16 @@ def _checked(response: httpx.Response) -> httpx.Response:
             text = response.text[:500] or f"HTTP status {response.status_code}"
         raise ServerError(text, response.status_code)
     return response
+
+
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
+    """Cut at line feeds only: JSON may hold what `iter_lines` takes for the end of a line."""
+    rest = ""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split("\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def _read(response: httpx.Response, shape: type[T]) -> T:

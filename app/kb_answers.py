@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import TypeVar
 
 from app.kb_footer import footer, title_of, withdrawal, without_footer
@@ -17,7 +18,7 @@ from app.query.errors import QueryError, RerankerError
 from app.query.prompt import says_not_found
 from app.query.run import MAX_CONDENSED_TOKENS
 from app.query.types import Answer, Ask, Checked, Done, Found, Status, Token, Turn
-from app.query.verify import without_marks
+from app.query.verify import indexed_in, without_marks
 from engine.errors import (
     CancelledError,
     EngineError,
@@ -48,10 +49,13 @@ def wishes_of(options: Mapping[str, object]) -> Wishes:
     Raises:
         OptionError: one has the wrong type.
     """
-    has_sources, n_predict = options.get(SOURCES, True), options.get("num_predict", 0)
+    # As for the options of models, null stands for none given.
+    given = {name: value for name, value in options.items() if value is not None}
+    has_sources, n_predict = given.get(SOURCES, True), given.get("num_predict", 0)
     if not isinstance(has_sources, bool):
         raise OptionError(f'option "{SOURCES}" must be true or false, got {has_sources!r:.80}')
-    if isinstance(n_predict, bool) or not isinstance(n_predict, int | float):
+    is_odd = isinstance(n_predict, float) and not isfinite(n_predict)
+    if isinstance(n_predict, bool) or not isinstance(n_predict, int | float) or is_odd:
         raise OptionError(f'option "num_predict" must be of type integer, got {n_predict!r:.80}')
     return Wishes(has_sources, max(0, int(n_predict)))
 
@@ -161,10 +165,11 @@ class _Shown:
     at: int = 0  # characters of the written text, without marks, that are checked
     sent: str = ""
     is_sound: bool = False
+    indexed: frozenset[str] = frozenset()  # by the passages, as in `without_marks`
 
     def add(self, event: Checked) -> str:
         """Take a checked sentence; give the text to show now."""
-        plain = without_marks(self.written)
+        plain = without_marks(self.written, self.indexed)
         spans = sentences.spans(plain)
         if event.index >= len(spans):
             return ""
@@ -225,6 +230,8 @@ def _events(
     try:
         with closing(_closable(answer(beats, ask))) as events:
             for event in events:
+                if isinstance(event, Found):
+                    shown.indexed = indexed_in(one.text for one in event.passages)
                 if isinstance(event, Status | Found):
                     yield Piece()  # a sign of life
                 elif isinstance(event, Token):

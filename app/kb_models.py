@@ -49,7 +49,8 @@ class KbModels:
 
     def owns(self, name: str) -> bool:
         """Tell whether a name is a collection's, also if there is no such collection."""
-        return name.startswith(PREFIX)
+        # Without case, as stored models are found: one stored as KB/x would stand before kb/x.
+        return name[: len(PREFIX)].casefold() == PREFIX
 
     def entries(self) -> list[VirtualEntry]:
         """List a model for every collection."""
@@ -158,4 +159,4 @@ class KbModel:
 
 def collection_of(name: str) -> str:
     """Give the collection that a model's name means."""
-    return untagged(name).removeprefix(PREFIX)
+    return untagged(name)[len(PREFIX) :]

@@ -8,6 +8,7 @@ a virtual one, so that whatever lies on disk can always be run, and deleted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -19,6 +20,7 @@ from engine.errors import (
     RequestError,
     VirtualModelError,
 )
+from engine.library.names import parse
 from engine.types import (
     ChatRequest,
     Event,
@@ -144,11 +146,12 @@ def keep_virtual(shelf: Shelf, name: str, verb: Verb) -> None:
     Raises:
         VirtualModelError: the name is theirs.
     """
-    if shelf.virtual is None or not shelf.virtual.owns(name):
+    theirs = "" if shelf.virtual is None else _theirs(shelf.virtual, name)
+    if shelf.virtual is None or not theirs:
         return
     if verb in ("copy", "delete", "push") and _is_stored(shelf, name):
         return
-    raise VirtualModelError(shelf.virtual.instead(name, verb))
+    raise VirtualModelError(shelf.virtual.instead(theirs, verb))
 
 
 def as_asked(entry: VirtualEntry, request: ChatRequest) -> ChatRequest:
@@ -229,6 +232,16 @@ def untagged(name: str) -> str:
     """Take a tag off again that says nothing."""
     is_tagged = name.casefold().endswith(LATEST)
     return name[: -len(LATEST)] if is_tagged else name
+
+
+def _theirs(virtual: VirtualModels, name: str) -> str:
+    """Give a name as they own it, also if it is written with its host; else nothing."""
+    if virtual.owns(name):
+        return name
+    with suppress(ModelNameError):
+        short = parse(name).short
+        return short if virtual.owns(short) else ""
+    return ""
 
 
 def _is_stored(shelf: Shelf, name: str) -> bool:

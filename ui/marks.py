@@ -15,7 +15,8 @@ from ui.words import TABLE, Words
 
 AROUND = 400  # characters shown before and after a passage
 MAX_ANSWER = 20_000  # characters of an answer that are shown
-_MARK = re.compile(r"[ \t]*\[\d+(?:\s*[,，、]\s*\d+)*\]")
+# What indexes something, as code does, is kept: items[1] is no citation mark.
+_MARK = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*(?:\[\d+\])+)|[ \t]*\[\d+(?:\s*[,，、]\s*\d+)*\]")
 _CJK_END = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]$")
 _SYMBOLS: Mapping[str, str] = {"supported": "✓", "partly": "~", "not_found": "?"}
 
@@ -160,7 +161,7 @@ def plain_answer_html(text: str) -> str:
 
 def without_marks(answer: str) -> str:
     """Remove the [n] marks of an answer."""
-    return _MARK.sub("", answer)
+    return _MARK.sub(lambda found: found[1] or "", answer)
 
 
 def answer_html(reply: Reply, words: Words) -> str:

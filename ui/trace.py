@@ -11,6 +11,7 @@ from ui.words import TABLE, Words
 
 MAX_ROWS = 20  # candidates shown
 MAX_NAME = 60  # characters of a path
+_NOT_SEARCHED = ("filtered_out", "nothing_stored", "all_gone")  # other words would not help
 _LEFT = (  # what the server says of a chunk that is no passage → our words
     (re.compile(r"below top_k"), "left_below"),
     (re.compile(r"duplicate(?: of \d+)?"), "left_duplicate"),
@@ -55,9 +56,7 @@ def facts_of(trace: Json, words: Words) -> list[tuple[str, str]]:
         (words("trace_budget"), words("trace_budget_text", **_counts(budget, "used", "room"))),
         (
             words("trace_prompt"),
-            words("trace_prompt_text", **_counts(prompt, "n_tokens", "n_reused", "n_generated"))
-            if prompt
-            else "",
+            words("trace_prompt_text", **_prompt_counts(prompt)) if prompt else "",
         ),
         (words("trace_gone"), _listed(trace.get("gone"))),
         (words("trace_notices"), _listed(trace.get("notices"))),
@@ -69,6 +68,13 @@ def why_text(trace: Json, words: Words) -> str:
     """Say why it was answered so; of a reason unknown here, the reason itself."""
     key = f"why_{trace.get('why')}"
     return words(key) if key in TABLE else str(trace.get("why") or "")
+
+
+def refused_text(trace: Json, words: Words) -> str:
+    """Say in Markdown that there is no answer, and what to do; where nothing was searched, why."""
+    if trace.get("why") in _NOT_SEARCHED:
+        return f"**{why_text(trace, words)}**"
+    return f"**{words('refused_answer')}** {words('refused_advice')}"
 
 
 def left_text(left_out: str, words: Words) -> str:
@@ -115,6 +121,11 @@ def _place(place: Json) -> str:
 
 def _counts(data: Json, *names: str) -> Mapping[str, str]:
     return {name: f"{int(_float(data.get(name))):,}" for name in names}
+
+
+def _prompt_counts(prompt: Json) -> Mapping[str, str]:
+    counts = _counts(prompt, "n_tokens", "n_reused", "n_generated")
+    return {**counts, "n_reused": "?"} if prompt.get("is_estimated") is True else counts
 
 
 def _seconds(timings: Json) -> str:

@@ -190,6 +190,7 @@ TABLE: Mapping[str, tuple[str, str]] = {
         "模型所写内容没有来源依据，因此直接引用原文。",
     ),
     "why_nothing_stored": ("There are no documents yet.", "还没有任何文档。"),
+    "why_filtered_out": ("The filters let nothing through.", "没有符合筛选条件的内容。"),
     "why_nothing_found": ("No passage was found.", "没有找到任何段落。"),
     "why_all_gone": ("What was found has been deleted meanwhile.", "找到的文档已被删除。"),
     "why_below_bar": ("What was found is too far from the question.", "找到的内容与问题相差太远。"),

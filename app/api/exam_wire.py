@@ -107,7 +107,7 @@ class ExamOut(BaseModel):
             n_documents=exam.n_documents,
             n_cases=len(exam.cases),
             n_unanswerable=sum(not case.is_answerable for case in exam.cases),
-            n_own=sum(case.kind == "own" for case in exam.cases),
+            n_own=sum(case.is_own for case in exam.cases),
             n_stale=sum(case.is_stale for case in exam.cases),
             languages=languages,
         )

@@ -39,6 +39,7 @@ from engine.errors import RuntimeFailedError
 logger = logging.getLogger(__name__)
 
 INTERNAL = 500
+_LINE_ENDS = {ord(one): f"\\u{ord(one):04x}" for one in "\x85\u2028\u2029"}
 SILENCE_S = 15.0  # after so long without an event a comment goes out, or proxies hang up
 
 
@@ -117,7 +118,9 @@ def _events(beats: Beats, conversations: Conversations, body: QueryIn) -> Iterat
 
 
 def _frame(name: str, body: BaseModel) -> str:
-    return f"event: {name}\ndata: {body.model_dump_json()}\n\n"
+    # Many readers, httpx among them, end a line at these too; a document may hold any of them.
+    data = body.model_dump_json().translate(_LINE_ENDS)
+    return f"event: {name}\ndata: {data}\n\n"
 
 
 def _search(beats: Beats, ask: Ask) -> SearchOut:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.query.explain import Explanation
-from app.query.filters import day_of, write
+from app.query.filters import day_of, types_of, worded
 from app.query.trace import Trace
 from app.query.types import (
     Answer,
@@ -47,7 +48,7 @@ class FiltersIn(BaseModel):
 
     document_ids: list[str] = Field(default_factory=list, max_length=10_000)
     paths: list[str] = Field(default_factory=list, max_length=1_000)
-    media_types: list[str] = Field(default_factory=list, max_length=100)
+    media_types: list[str] = Field(default_factory=list, max_length=100)  # or pdf, .py, image/*
     headings: list[str] = Field(default_factory=list, max_length=100)  # texts in one above
     after: str = Field(default="", max_length=40)  # a date: documents added on it or later
     before: str = Field(default="", max_length=40)
@@ -56,12 +57,12 @@ class FiltersIn(BaseModel):
         """Convert to the pipeline's noun.
 
         Raises:
-            FilterError: a date cannot be read.
+            FilterError: a date cannot be read, or a type is unknown.
         """
         return Filters(
             tuple(self.document_ids),
             tuple(self.paths),
-            tuple(self.media_types),
+            tuple(dict.fromkeys(_types(self.media_types))),
             tuple(self.headings),
             day_of(self.after, "after") if self.after else "",
             day_of(self.before, "before") if self.before else "",
@@ -309,6 +310,7 @@ class PromptOut(BaseModel):
     n_tokens: int
     n_reused: int
     n_generated: int
+    is_estimated: bool = False  # the model was stopped before it told: what was reused is unknown
 
 
 class TraceOut(BaseModel):
@@ -316,7 +318,7 @@ class TraceOut(BaseModel):
 
     question: str
     rewritten: RewrittenOut
-    filters: str  # as they could be typed
+    filters: str  # as they could be typed; all of them must hold
     candidates: list[CandidateOut]
     dense_weight: float
     confidence: float
@@ -333,9 +335,7 @@ class TraceOut(BaseModel):
     @classmethod
     def of(cls, trace: Trace) -> TraceOut:
         """Convert from the pipeline's noun."""
-        ids = f"{len(trace.filters.document_ids)} documents" if trace.filters.document_ids else ""
-        told = " ".join(one for one in (ids, write("", trace.filters)) if one)
-        return cls.model_validate({**asdict(trace), "filters": told})
+        return cls.model_validate({**asdict(trace), "filters": worded(trace.filters)})
 
 
 class StageOut(BaseModel):
@@ -408,6 +408,15 @@ class AnswerOut(CitationsOut):
             refused=self.refused,
             mode=self.mode,
         )
+
+
+def _types(kinds: list[str]) -> Iterator[str]:
+    """Give media types and patterns as they are, and the types behind a name such as pdf."""
+    for kind in kinds:
+        if any(mark in kind for mark in "/*?"):
+            yield kind
+        else:
+            yield from types_of(kind, "media_types")
 
 
 def heading(headings: tuple[str, ...]) -> str:

@@ -146,7 +146,7 @@ def import_(
 
     try:
         body = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         note(f"error: {file}: not JSON ({error})")
         raise typer.Exit(1) from error
     if not isinstance(body, dict):
@@ -173,7 +173,7 @@ def last_used(client: Client, collection: str) -> str:
 
 def described(one: ConversationOut) -> str:
     """Word a conversation for a terminal."""
-    lines = [f"{_title(one)}  ({one.collection}, {one.created_at[:10]})"]
+    lines = [f"{_title(one)}  ({_line(one.collection)}, {one.created_at[:10]})"]
     for message in one.messages:
         lines += ["", *_said(message)]
     return "\n".join(lines)
@@ -202,7 +202,7 @@ def _row(one: SummaryOut) -> tuple[str, ...]:
 
     title = shortened(_title(one), _SHOWN_TITLE)
     used = one.updated_at[:16].replace("T", " ")
-    return (one.id, title, one.collection, f"{one.n_messages:,}", used)
+    return (one.id, title, _line(one.collection), f"{one.n_messages:,}", used)
 
 
 def _title(one: SummaryOut) -> str:

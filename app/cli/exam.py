@@ -217,19 +217,21 @@ def interval_of(name: str, low: float, high: float, *, is_signed: bool = False) 
 
 def miss_text(miss: MissOut) -> str:
     """Word what went wrong with one question."""
+    from app.conversations.titles import one_line
+
     case = miss.case
     lines = [f"{miss.what}: {case.question}"]
     if case.text:
-        lines.append(f"  wanted: {case.path}, characters {case.start}-{case.end}: {case.answer}")
+        lines.append(f"wanted: {case.path}, characters {case.start}-{case.end}: {case.answer}")
     if miss.rank:
-        lines.append(f"  it came at place {miss.rank}")
+        lines.append(f"it came at place {miss.rank}")
     if miss.error:
-        lines.append(f"  {miss.error}")
+        lines.append(miss.error)
     lines += [
-        f"  found {at}: {one.path}, characters {one.start}-{one.end}"
+        f"found {at}: {one.path}, characters {one.start}-{one.end}"
         for at, one in enumerate(miss.found, 1)
     ]
-    return "\n".join(lines)
+    return "\n  ".join(map(one_line, lines))  # documents must not steer the terminal
 
 
 def _own(path: Path) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from app.cli.format import table
 from app.cli.session import client_of
 
 if TYPE_CHECKING:
-    from app.api.query_wire import CandidateOut, PlaceOut, TraceOut
+    from app.api.query_wire import CandidateOut, PlaceOut, PromptOut, TraceOut
 
 _MARKS = {"passed": "✓", "weak": "~", "lost": "✗", "skipped": "-"}
 _MAX_ROWS = 20  # candidates shown; --json has all
@@ -71,10 +71,7 @@ def trace_text(trace: TraceOut) -> str:
         ),
         (
             "prompt",
-            f"version {prompt.version}, {prompt.n_tokens:,} tokens, {prompt.n_reused:,} of them "
-            f"from the cache, {prompt.n_generated:,} written"
-            if prompt
-            else "no chat model was asked",
+            _prompt_text(prompt) if prompt else "no chat model was asked",
         ),
         ("answer", f"{trace.mode}: {reason_text(trace.why, trace.confidence, trace.bar)}"),
         ("model", trace.model),
@@ -92,6 +89,18 @@ def trace_text(trace: TraceOut) -> str:
     rest = len(trace.candidates) - len(rows)
     more = [f"and {rest} more; --json has all"] if rest > 0 else []
     return "\n".join([*lines, "", table(header, rows), *more])
+
+
+def _prompt_text(prompt: PromptOut) -> str:
+    if prompt.is_estimated:
+        return (
+            f"version {prompt.version}, about {prompt.n_tokens:,} tokens, "
+            f"{prompt.n_generated:,} written before the model was stopped"
+        )
+    return (
+        f"version {prompt.version}, {prompt.n_tokens:,} tokens, {prompt.n_reused:,} of them "
+        f"from the cache, {prompt.n_generated:,} written"
+    )
 
 
 def _row(rank: int, one: CandidateOut, *, is_reranked: bool) -> tuple[str, ...]:

@@ -183,4 +183,5 @@ def _escaped(line: str, marked: Callable[[re.Match[str]], str] | None) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.replace("[^", "\\[^").replace("<", "\\<")
+    # An image would be fetched from wherever a document says, by whoever opens the file.
+    return text.replace("[^", "\\[^").replace("<", "\\<").replace("![", "!\\[")

@@ -84,7 +84,16 @@ class Examiner:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(STOP_S)
+        if self._thread is not None and not self._thread.is_alive():
+            self._leave_nothing()
         self._store.close()
+
+    def _leave_nothing(self) -> None:
+        """Forget what was deleted since the last look: no server may come after this one."""
+        try:
+            self.sweep(is_idle=True)
+        except (ExamError, IngestError) as error:
+            _logger.warning("exams_not_swept error=%s", error)
 
     # What is decided per library
 
@@ -138,12 +147,14 @@ class Examiner:
             own=tuple(cases.values()),
             n_documents=len(documents),
         )
-        if not exam.cases:
+        if all(case.is_stale for case in exam.cases):
             raise NothingToAskError(collection)
         held = self._store.exams()
         if len(held) >= MAX_EXAMS and exam.id not in {one.id for one in held}:
             raise ExamError(f"{MAX_EXAMS} exams are kept already: delete one")
-        self._store.add(replace(exam, created_at=_now()))
+        exam = replace(exam, created_at=_now())
+        if not self._store.add(exam):
+            self._store.renew(exam)
         self._begin()
         return self._store.exam(exam.id)
 
@@ -229,6 +240,9 @@ class Examiner:
         if run.state in ("queued", "running"):
             with self._changed:
                 self._cancelled.add(run_id)
+                if run_id in self._waiting:  # its place in the queue is free at once
+                    self._waiting.remove(run_id)
+                    self._cancelled.discard(run_id)
             self._store.update_run(run_id, "cancelled")
         return self._store.run(run_id)
 
@@ -244,8 +258,13 @@ class Examiner:
         """
         return self._store.run(run_id), self._store.results(run_id)
 
-    def sweep(self) -> None:
-        """Find cases again whose document has changed; forget what was deleted."""
+    def sweep(self, *, is_idle: bool = False) -> None:
+        """Find cases again whose document has changed; forget what was deleted.
+
+        Args:
+            is_idle: nobody is about to ask, so the user's questions whose document is gone are not
+                looked for in what has come since.
+        """
         known: dict[tuple[str, str], bool] = {}
         for exam in self._store.exams():
             lost = []
@@ -255,8 +274,11 @@ class Examiner:
                     known[key] = self._hands.has(*key)
                 if case.digest and not known[key]:
                     lost.append(case)
-            if lost:
-                self._store.put_cases(exam.id, self._mended(exam.collection, lost))
+            if not is_idle:
+                lost += [case for case in exam.cases if case.is_stale and case.kind == "own"]
+            changed = set(self._mended(exam.collection, lost)) - set(exam.cases) if lost else ()
+            if changed:
+                self._store.put_cases(exam.id, changed)
 
     def _mended(self, collection: str, lost: Sequence[Case]) -> Iterator[Case]:
         """Look for cases in the documents that lie now where theirs lay."""
@@ -279,10 +301,12 @@ class Examiner:
 
     def _work(self) -> None:
         """Take runs until closed; look after the cases while there is nothing to do."""
+        patience_s = 0.0  # what was deleted by a server before this one is forgotten at once
         while True:
             with self._changed:
-                if not self._waiting and not self._is_closing:
-                    self._changed.wait(SWEEP_S)
+                if not self._waiting and not self._is_closing and patience_s:
+                    self._changed.wait(patience_s)
+                patience_s = SWEEP_S
                 if self._is_closing:
                     return
                 run_id = self._waiting.popleft() if self._waiting else ""
@@ -290,7 +314,7 @@ class Examiner:
                 if run_id:
                     self._take(run_id)
                 else:
-                    self.sweep()
+                    self.sweep(is_idle=True)
             except Exception:
                 # This thread serves all later runs, so nothing may end it.
                 _logger.exception("exam_failed run=%s", run_id)
@@ -390,6 +414,10 @@ class Examiner:
         Raises:
             BadCaseError: no document of that name, or it does not hold the answer.
         """
+        if not own.question.strip():
+            raise BadCaseError("the question is missing")
+        if own.file and not own.answer.strip():
+            raise BadCaseError(f"the answer is missing: words that stand in {own.file!r}")
         if not own.file:
             return _taken(own_case(own.question, own.answer, None), own)
         named = [one for one in documents if _is_named(one, own.file)]
@@ -408,7 +436,7 @@ class Examiner:
             for exam in reversed(self._store.exams())
             if exam.collection == collection
             for case in exam.cases
-            if case.kind == "own"
+            if case.is_own
         ]
 
 

@@ -79,5 +79,13 @@ def says(case: Case, text: str) -> bool:
     return bool(case.text) and _plain(case.text) in _plain(text)
 
 
+def holds(answer: str, text: str) -> bool:
+    """Whether a text holds an answer as words of its own: 5 is not said by 20.5, nor by 1957."""
+    word = r"[0-9A-Za-z]"
+    wanted = r"\s+".join(map(re.escape, answer.split()))
+    pattern = rf"(?<!{word})(?<!\d[.,]){wanted}(?!{word}|[.,]\d)"
+    return bool(wanted) and re.search(pattern, text, re.IGNORECASE) is not None
+
+
 def _plain(text: str) -> str:
     return _BLANK.sub(" ", text).strip().casefold()

@@ -66,14 +66,15 @@ def parse_own(text: str) -> list[OwnQuestion]:
         BadCaseError: a line cannot be read; the message names it.
     """
     found: list[OwnQuestion] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    # Not `splitlines`: a text in JSON may hold what that takes for the end of a line.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if not line.strip():
             continue
         if len(found) == MAX_OWN:
             raise BadCaseError(f"line {number}: more than {MAX_OWN:,} questions; split the file")
         try:
             data: Any = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadCaseError(f"line {number}: not JSON ({error})") from error
         found.append(_own(data, number))
     return found

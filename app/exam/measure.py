@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,7 @@ FIGURES: Mapping[str, int] = {
     "latency p50 ms": -1,
     "latency p95 ms": -1,
 }
+MIN_MOVED = 6  # cases that must differ: 2 * 0.5**6 < 0.05 < 2 * 0.5**5
 MAX_WRONGLY_REFUSED = 0.05
 BAR_BELOW, BAR_ABOVE = 0.06, 0.06  # how far a library's bar may lie from the usual one
 MIN_FOR_BAR = 20  # questions of each sort, below which nothing is learnt
@@ -75,11 +78,17 @@ def values(name: str, results: Sequence[Result]) -> dict[str, float]:
 
 
 def estimate(held: Sequence[float], statistic: Statistic) -> Estimate:
-    """Give a figure with its interval, by the percentile bootstrap, seeded.
+    """Give a figure with its interval: of a share Wilson's, else the percentile bootstrap, seeded.
 
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    Where all cases went alike, the bootstrap would call two of two certain.
+
+    Source: Wilson, Probable inference, JASA 22 (1927) 209-212; Efron and Tibshirani, An
+        Introduction to the Bootstrap, 1993, chapter 13.
     """
     array = np.asarray(held, dtype=float)
+    if statistic is np.mean and np.isin(array, (0.0, 1.0)).all():
+        share = float(array.mean())
+        return Estimate(share, *_wilson(share, len(array)), len(array))
     resampled = statistic(array[_draws(len(array))], axis=1)
     low, high = _interval(resampled, LEVEL)
     return Estimate(float(statistic(array, axis=0)), low, high, len(array))
@@ -102,7 +111,10 @@ def compared(
 def difference(
     before: Sequence[float], after: Sequence[float], name: str, level: float = LEVEL
 ) -> Difference:
-    """Compare two runs case by case; a finding only where the interval leaves 0 out."""
+    """Compare two runs case by case; a finding only where the interval leaves 0 out.
+
+    Nor where a handful of cases moved: even if all moved alike, a sign test would not be sure.
+    """
     statistic = _statistic(name)
     one, other = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     draws = _draws(len(one))
@@ -110,7 +122,7 @@ def difference(
     low, high = _interval(moved, level)
     value = float(statistic(other, axis=0) - statistic(one, axis=0))
     finding: Finding = "no difference shown"
-    if low > 0 or high < 0:
+    if (low > 0 or high < 0) and np.count_nonzero(one != other) >= MIN_MOVED:
         finding = "better" if (value > 0) == (FIGURES[name] > 0) else "worse"
     return Difference(value, low, high, len(one), finding)
 
@@ -146,6 +158,13 @@ def bar_of(results: Sequence[Result], usual: float) -> float | None:
 
 def _draws(n: int) -> NDArray[np.int64]:
     return np.random.default_rng(_SEED).integers(0, n, size=(N_RESAMPLES, n))
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def _interval(resampled: Floats, level: float) -> tuple[float, float]:

@@ -6,12 +6,13 @@ What it judges is decided in `gold` and `measure`; here the pipeline is asked, n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 
 from app.exam.errors import NoRerankerError
-from app.exam.gold import covers, covers_all, says
+from app.exam.gold import covers, covers_all, holds, says
 from app.exam.measure import LEVEL, compared
 from app.exam.types import Case, Place, Result
 from app.query.answer import answer, search
@@ -54,7 +55,11 @@ def examine(
     for case in cases:
         if should_stop():
             return
-        yield _tried(beats, collection, case, digest_of, is_answered=case.id in answered)
+        is_answered = case.id in answered
+        result = _tried(beats, collection, case, digest_of, should_stop if is_answered else None)
+        if result is None:
+            return
+        yield result
 
 
 def judge_reranker(
@@ -123,14 +128,28 @@ def _with_share(beats: Beats, share: float) -> Beats:
 
 
 def _tried(
-    beats: Beats, collection: str, case: Case, digest_of: Digests, *, is_answered: bool
-) -> Result:
+    beats: Beats,
+    collection: str,
+    case: Case,
+    digest_of: Digests,
+    stop_answer: Callable[[], bool] | None,
+) -> Result | None:
+    """Try one case; None if it was told to stop.
+
+    Args:
+        stop_answer: asked while the case is answered; None: it is only searched for.
+    """
     plain = Result(case.id, case.is_answerable, case.kind, case.language)
     if case.is_stale:
         return replace(plain, is_stale=True)
     try:
         result = _searched(beats, collection, case, plain, digest_of)
-        return _answered(beats, collection, case, result, digest_of) if is_answered else result
+        if stop_answer is None:
+            return result
+        told = _whole(answer(beats, Ask(case.question, collection)), stop_answer)
+        if told is None and stop_answer():
+            return None
+        return _judged(beats, case, result, told, digest_of)
     except (CollectionNotFoundError, RerankerError):
         raise
     except (QueryError, IngestError, EngineError) as error:
@@ -170,10 +189,9 @@ def _rank(case: Case, hits: Sequence[Hit], digest_of: Digests) -> int:
     return 0
 
 
-def _answered(
-    beats: Beats, collection: str, case: Case, result: Result, digest_of: Digests
+def _judged(
+    beats: Beats, case: Case, result: Result, told: Answer | None, digest_of: Digests
 ) -> Result:
-    told = _whole(answer(beats, Ask(case.question, collection)))
     if told is None:
         return replace(result, error="the answer ended before it was finished")
     n_resolved = n_holding = 0
@@ -184,8 +202,7 @@ def _answered(
             continue
         is_own = digest_of(cited.document_id) == case.digest
         overlaps = cited.start < case.end and case.start < cited.end
-        is_said = bool(case.answer) and case.answer.casefold() in cited.text.casefold()
-        n_holding += is_said or (is_own and overlaps)
+        n_holding += holds(case.answer, cited.text) or (is_own and overlaps)
     return replace(
         result,
         is_refused=told.is_refused,
@@ -195,8 +212,15 @@ def _answered(
     )
 
 
-def _whole(events: Iterable[object]) -> Answer | None:
-    return next((event.answer for event in events if isinstance(event, Done)), None)
+def _whole(events: Generator[object, None, None], should_stop: Callable[[], bool]) -> Answer | None:
+    """Wait for an answer as long as nobody wants to stop: a large model writes for minutes."""
+    with closing(events):  # or the chat model would go on
+        for event in events:
+            if isinstance(event, Done):
+                return event.answer
+            if should_stop():
+                return None
+    return None
 
 
 def _sample(cases: Sequence[Case], n: int) -> frozenset[str]:

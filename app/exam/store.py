@@ -69,6 +69,21 @@ class ExamStore:
                 _insert_cases(db, exam.id, exam.cases)
             return cursor.rowcount > 0
 
+    def renew(self, exam: Exam) -> None:
+        """Take in what an exam holds that is made again; it is the newest of its collection.
+
+        Its stale questions are there again; those of the user's that were added to it stay.
+        """
+        with self._writing() as db:
+            _insert_cases(db, exam.id, exam.cases)
+            db.execute("UPDATE exams SET n_documents = ? WHERE id = ?", (exam.n_documents, exam.id))
+            db.execute(
+                "UPDATE exams SET created_at = ? WHERE id = ? AND EXISTS (SELECT 1 FROM exams AS"
+                " other WHERE other.collection = exams.collection AND other.id != exams.id"
+                " AND other.created_at >= exams.created_at)",
+                (exam.created_at, exam.id),
+            )
+
     def exams(self) -> list[Exam]:
         """List all exams, newest first, with their cases."""
         with self._reading() as db:

@@ -58,6 +58,11 @@ class Case:
         """Whether the library holds the answer."""
         return self.kind != "unanswerable"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether a user asked it; made-up questions that nothing answers have a path."""
+        return self.kind == "own" or (not self.is_answerable and not self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Exam:

@@ -16,7 +16,7 @@ from app.query.checks import Checks
 from app.query.cited import marks_grammar
 from app.query.errors import EmptyQuestionError, QuestionTooLongError
 from app.query.extract import extract
-from app.query.filters import with_typed_filters
+from app.query.filters import nothing_passes, with_typed_filters
 from app.query.pack import BELOW, with_labels
 from app.query.prompt import (
     PROMPT_VERSION,
@@ -124,10 +124,7 @@ def answer(beats: Beats, ask: Ask) -> Generator[AnswerEvent, None, None]:
         QuestionTooLongError: too much was asked.
         FilterError: a filter in the question cannot be read.
     """
-    ask = check(beats, ask)
-    if ask.model and beats.chat is not None:
-        beats.check_chat(ask.model)
-    return _events(Run(beats, ask))
+    return _events(Run(beats, check(beats, ask)))
 
 
 def check(beats: Beats, ask: Ask) -> Ask:
@@ -141,6 +138,8 @@ def check(beats: Beats, ask: Ask) -> Ask:
     if len(ask.question) > MAX_QUESTION:
         raise QuestionTooLongError(len(ask.question), MAX_QUESTION)
     beats.check_collection(ask.collection)
+    if ask.model and beats.chat is not None:
+        beats.check_chat(ask.model)
     return with_typed_filters(ask)
 
 
@@ -221,7 +220,7 @@ def _told(run: Run, material: Material, bar: float) -> Iterator[AnswerEvent]:
         if verified is None or len(material.passages) < n_passages:
             verified = verify(written, material.passages, run.ask.question)
         told = _settled(run, material, written, verified)
-    if run.is_small or not written:
+    if run.is_small or not written.strip():
         yield Token(told.verified.text)
     yield Done(_answer(run, material, told, bar, prompt))
 
@@ -253,7 +252,9 @@ def _settled(run: Run, material: Material, written: str, verified: Verified) -> 
     passages = material.passages
     if not passages:
         return _refused(run, material, "all_gone")
-    if written.strip() and not run.is_small and says_not_found(written):
+    # "If you do not know the code, ask …" may be what a document says: then it is an answer.
+    unborne = " ".join(one.text for one in verified.sentences if one.support != "supported")
+    if not run.is_small and says_not_found(written) and says_not_found(unborne):
         return _refused(run, material, "model_found_nothing")
     # What a good model says in words of its own is often no more than partly found.
     is_any_found = any(one.support != "not_found" for one in verified.sentences)
@@ -280,13 +281,18 @@ def _why_refused(run: Run, material: Material) -> Why:
         return "below_bar"
     if run.gone:
         return "all_gone"
-    return "nothing_found" if run.beats.documents(run.ask.collection) else "nothing_stored"
+    if not run.beats.documents(run.ask.collection):
+        return "nothing_stored"
+    return "filtered_out" if run.ask.filters and not material.ranked else "nothing_found"
 
 
 def _refused(run: Run, material: Material, why: Why) -> _Told:
     question, collection = run.ask.question, run.ask.collection
     if why == "nothing_stored":
         return _Told("refused", why, Verified(nothing_yet(question, collection), (), ()))
+    if why == "filtered_out":
+        text = nothing_passes(question, collection, run.ask.filters)
+        return _Told("refused", why, Verified(text, (), ()))
     looked_at = [passage.title or passage.path for passage in material.passages]
     return _Told("refused", why, Verified(refusal(question, collection, looked_at), (), ()))
 
@@ -311,7 +317,7 @@ def _prompt(run: Run, messages: Sequence[Message], written: str, took: Said | No
     if took is not None:
         return Prompt(PROMPT_VERSION, took.n_prompt, took.n_reused, took.n_generated)
     *read, wrote = run.count([*(message.content for message in messages), written])
-    return Prompt(PROMPT_VERSION, sum(read), 0, wrote)
+    return Prompt(PROMPT_VERSION, sum(read), 0, wrote, is_estimated=True)
 
 
 def _answer(

@@ -16,10 +16,14 @@ class QueryError(Exception):
 
 
 class EmptyQuestionError(QueryError):
-    """Nothing was asked."""
+    """Nothing was asked, or nothing but filters was typed."""
 
-    def __init__(self) -> None:
-        super().__init__("the question is empty: send some text in it")
+    def __init__(self, filters: str = "") -> None:
+        super().__init__(
+            f"the question holds nothing but filters ({filters}): write what is asked beside them"
+            if filters
+            else "the question is empty: send some text in it"
+        )
 
 
 class QuestionTooLongError(QueryError):

@@ -6,12 +6,13 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Literal
 
 from app.query.answer import answered, check
 from app.query.beats import Beats
 from app.query.errors import NoRoomError
-from app.query.filters import allowed, keeps, write
+from app.query.filters import allowed, depth, keeps, worded, write
 from app.query.pack import BELOW, DELETED
 from app.query.run import (
     Material,
@@ -24,11 +25,10 @@ from app.query.run import (
 )
 from app.query.trace import Place, reason_text
 from app.query.types import Answer, Ask, Done, Filters
-from app.query.words import content_terms, content_words, fold, hold
+from app.query.words import Held, content_terms, content_words, fold, hold, is_cjk
 from ingest.types import Document, Hit
 
 State = Literal["passed", "weak", "lost", "skipped"]
-DEPTH = 50  # passages of the file itself that are looked at
 _MAX_NAMED = 8  # of a long list
 
 
@@ -144,6 +144,7 @@ def _stages(
     yield from _stored(run, meant, file)
     yield from _ingested(meant)
     yield from _filtered(run, meant)
+    meant = _allowed(run, meant)
     rewritten = rewritten_of(run)
     found = found_for(run, rewritten)
     ranked = ranked_anew(run, found)
@@ -225,17 +226,26 @@ def _filtered(run: Run, meant: Sequence[Document]) -> Told:
     if not filters:
         return
     ids = allowed(lambda _: list(meant), run.ask.collection, filters)
-    if ids is not None and not ids:
+    if ids is None:
+        return  # headings only: what stands under them is known after the search
+    if not ids:
         culprits = [
             write("", one) or "the list of document ids" for one in _excluding(filters, meant)
         ]
-        told = _listed(culprits) if culprits else write("", filters)
+        named = _listed(culprits) if culprits else worded(filters)
         yield (
-            Stage("filters", "lost", f"It is excluded by {told}."),
-            f"The filter {told} keeps the file out: ask without it.",
+            Stage("filters", "lost", f"It is excluded by {named}."),
+            f"The filter {named} keeps the file out: ask without it.",
         )
         return
-    yield Stage("filters", "passed", f"The filters allow it: {write('', filters)}."), ""
+    told = worded(_without_headings(filters))
+    yield Stage("filters", "passed", f"The filters allow it: {told}."), ""
+
+
+def _allowed(run: Run, meant: tuple[Document, ...]) -> tuple[Document, ...]:
+    """Leave out those of several files that the search does not look at."""
+    ids = allowed(lambda _: list(meant), run.ask.collection, run.ask.filters)
+    return meant if ids is None else tuple(one for one in meant if one.id in ids)
 
 
 def _excluding(filters: Filters, meant: Sequence[Document]) -> Iterator[Filters]:
@@ -260,27 +270,39 @@ def _nearest(run: Run, meant: tuple[Document, ...], query: str) -> _Case:
         return tuple(hit for hit in hits if keeps(run.ask.filters, hit))
 
     collection = run.ask.collection
-    dense = kept(run.beats.dense(collection, query, DEPTH, ids))
-    lexical = kept(run.beats.lexical(collection, query, DEPTH, ids))
+    n_wanted = depth(run.ask.filters)  # as deep as the search itself
+    dense = kept(run.beats.dense(collection, query, n_wanted, ids))
+    lexical = kept(run.beats.lexical(collection, query, n_wanted, ids))
     return _Case(run, meant, dense, lexical)
 
 
 def _legs(case: _Case, material: Material) -> Told:
     query, found = material.rewritten.standalone, material.retrieved
-    if not case.dense and not case.lexical and case.run.ask.filters.headings:
-        told = _listed(case.run.ask.filters.headings)
+    headings = _headings(case.run.ask.filters)
+    if not case.dense and not case.lexical and headings:
+        named = _listed(headings)
         yield (
-            Stage("filters", "lost", f"No passage of it stands under a heading with {told}."),
-            f"Ask without the filter on headings ({told}).",
+            Stage("filters", "lost", f"No passage of it stands under a heading with {named}."),
+            f"Ask without the filter on headings ({named}).",
         )
         return
+    if headings:
+        yield Stage("filters", "passed", f"It stands under a heading with {_listed(headings)}."), ""
     yield _leg("dense", case, found.dense, case.dense, "meaning"), ""
     held, lacking = words_of(query, case.lexical)
-    told = f" Of the question's words it holds {_listed(held) or 'none'}" + (
+    words = f" Of the question's words it holds {_listed(held) or 'none'}" + (
         f" and lacks {_listed(lacking)}." if lacking else "."
     )
     stage = _leg("lexical", case, found.lexical, case.lexical, "words")
-    yield replace(stage, text=stage.text + told), ""
+    yield replace(stage, text=stage.text + words), ""
+
+
+def _headings(filters: Filters) -> list[str]:
+    return [*filters.headings, *(text for one in filters.also for text in _headings(one))]
+
+
+def _without_headings(filters: Filters) -> Filters:
+    return replace(filters, headings=(), also=tuple(map(_without_headings, filters.also)))
 
 
 def _leg(name: str, case: _Case, ranked: Sequence[Hit], own: Sequence[Hit], what: str) -> Stage:
@@ -299,11 +321,31 @@ def _leg(name: str, case: _Case, ranked: Sequence[Hit], own: Sequence[Hit], what
 
 
 def words_of(query: str, hits: Sequence[Hit]) -> tuple[list[str], list[str]]:
-    """Tell which content words of a question stand in the hits, and which do not."""
+    """Tell which content words of a question stand in the hits, and which do not.
+
+    Chinese does not part its words: of a run the pieces are told that stand there.
+    """
     text = hold("\n".join("\n".join((hit.title, *hit.headings, hit.text)) for hit in hits))
-    words = content_words(query)
-    held = [word for word in words if all(text.has(term) for term in content_terms(word))]
-    return held, [word for word in words if word not in held]
+    held: list[str] = []
+    lacking: list[str] = []
+    for word in content_words(query):
+        if is_cjk(word):
+            for is_held, piece in _pieces(word, text):
+                (held if is_held else lacking).append(piece)
+        else:
+            is_held = all(text.has(term) for term in content_terms(word))
+            (held if is_held else lacking).append(word)
+    return list(dict.fromkeys(held)), list(dict.fromkeys(lacking))
+
+
+def _pieces(run: str, text: Held) -> Iterator[tuple[bool, str]]:
+    """Cut a run of Chinese into what a text holds, in pairs of characters, and what it does not."""
+    found = [len(run) == 1 and text.has(run)] * len(run)
+    for at in range(len(run) - 1):
+        if text.has(fold(run[at : at + 2])):
+            found[at : at + 2] = [True, True]
+    for is_held, places in groupby(range(len(run)), found.__getitem__):
+        yield is_held, "".join(run[at] for at in places)
 
 
 def _fused(case: _Case, material: Material) -> Told:

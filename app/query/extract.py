@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from app.query.fusion import idf_of
 from app.query.injection import warnings_of
 from app.query.types import Citation, Passage, Sentence
-from app.query.verify import Evidence, Verified, cited, evidence_of, is_question, shown
+from app.query.verify import (
+    Evidence,
+    Verified,
+    cited,
+    evidence_of,
+    indexed_in,
+    is_question,
+    shown,
+)
 from app.query.words import Held, content_terms, fold, hold, numbers
 
 MAX_SENTENCES = 3
@@ -128,7 +136,9 @@ def _joined(before: Evidence, one: Evidence) -> Evidence:
 
 def _shown(text: str) -> str:
     """Write a sentence in one line, a table row by row, without the rule below its header."""
-    lines = [" ".join(line.split()).strip("| ") for line in shown(text).splitlines()]
+    lines = [
+        " ".join(line.split()).strip("| ") for line in shown(text, indexed_in([text])).splitlines()
+    ]
     is_table = _CELL in text
     kept = [line for line in lines if _LETTER.search(line) or re.search(r"\d", line)]
     return "\n".join(kept) if is_table else " ".join(kept)

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from app.query.errors import EmptyQuestionError, FilterError
 from app.query.types import Ask, Filters
-from app.query.words import fold
+from app.query.words import cjk_share, fold
 from ingest.load.sniff import SUFFIXES
 from ingest.types import Document, Hit
 
@@ -88,6 +88,7 @@ _KEYS: Mapping[str, str] = {
     for one in names.split()
 }
 _WORDS = "|".join(sorted(_KEYS, key=len, reverse=True))
+_CJK_QUESTION = 0.3  # share of CJK letters from which on a question is answered in Chinese
 _ENDS = "，。；？！、"
 # A key counts at the start of a word only and with its value right behind the colon: “Error: file
 # not found” has neither. What stands in quotation marks or backticks is text.
@@ -117,7 +118,7 @@ def with_typed_filters(ask: Ask) -> Ask:
     if not typed:
         return ask
     if not question:
-        raise EmptyQuestionError
+        raise EmptyQuestionError(worded(typed))
     return replace(ask, question=question, filters=merged(ask.filters, typed))
 
 
@@ -170,6 +171,24 @@ def write(question: str, filters: Filters) -> str:
         *(_written("before", one) for one in (filters.before,) if one),
     ]
     return " ".join((*([question] if question else ()), *typed))
+
+
+def worded(filters: Filters) -> str:
+    """Word filters for a reader: as they could be typed, and those that cannot be."""
+    n_documents = len(filters.document_ids)
+    own = (f"{n_documents} documents" if n_documents else "", write("", filters))
+    return " ".join(one for one in (*own, *map(worded, filters.also)) if one)
+
+
+def nothing_passes(question: str, collection: str, filters: Filters) -> str:
+    """Say in the question's language that the filters let nothing through."""
+    named = worded(filters)
+    if cjk_share(question) > _CJK_QUESTION:
+        return f"资料集“{collection}”中没有符合筛选条件 {named} 的内容。请去掉或放宽筛选条件再问。"
+    return (
+        f"Nothing in the collection “{collection}” passes the filters {named}. "
+        "Ask without them, or with wider ones."
+    )
 
 
 def merged(asked: Filters, typed: Filters) -> Filters:

@@ -56,13 +56,14 @@ class _Text:
         if is_cjk(term):
             return term in self.folded
         stump = term[:-1] if len(term) > 3 else term  # which all its forms begin with: cit(y, ies)
-        if stump not in self.folded:
-            return False
-        return any(
-            stem(found.group()) == term
-            for found in _beginning(stump).finditer(self.folded)
-            if not (found.start() and _LETTER.match(self.folded, found.start() - 1))
-        )
+        at = self.folded.find(stump)
+        while at >= 0:
+            if not (at and _LETTER.match(self.folded, at - 1)):
+                rest = _LETTERS.match(self.folded, at + len(stump))
+                if stem(self.folded[at : rest.end() if rest else None]) == term:
+                    return True
+            at = self.folded.find(stump, at + 1)
+        return False
 
 
 _MANY_LANGUAGES = (
@@ -76,6 +77,7 @@ _ENGLISH_ONLY = (
     "granite-embedding", "paraphrase-minilm",
 )  # fmt: skip
 _LETTER = re.compile(rf"[^\W_{CJK}]")
+_LETTERS = re.compile(rf"[^\W_{CJK}]*")
 _STOPS = re.compile(r"[.!?]\s+|[\u3002\uff01\uff1f\uff1b\n]+\s*")
 _BGE = re.compile(r"bge-(?:small|base|large)(?:-(en|zh))?")
 
@@ -227,13 +229,6 @@ def _is_near(one: Hit, hit: Hit) -> bool:
         and one.chunk_id != hit.chunk_id
         and abs(one.start - hit.start) < NEARBY
     )
-
-
-@lru_cache(maxsize=1024)
-def _beginning(stump: str) -> re.Pattern[str]:
-    # It begins with plain letters, which the regex engine finds fast; what stands before them is
-    # looked at afterwards.
-    return re.compile(f"{re.escape(stump)}(?:{_LETTER.pattern})*")
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ How the legs are joined is decided in `fusion.py`, what a score says of the docu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from app.query.beats import Beats
@@ -67,8 +68,11 @@ def _search(
         return tuple(hit for hit in hits if keeps(ask.filters, hit))
 
     n_wanted = depth(ask.filters)
-    dense = kept(beats.dense(ask.collection, query, n_wanted, document_ids))
-    lexical = kept(beats.lexical(ask.collection, query, n_wanted, document_ids))
+    # Both at once: one waits for the model, the other for SQLite, and neither holds Python's lock.
+    with ThreadPoolExecutor(1, thread_name_prefix="lexical-leg") as beside:
+        by_words = beside.submit(beats.lexical, ask.collection, query, n_wanted, document_ids)
+        dense = kept(beats.dense(ask.collection, query, n_wanted, document_ids))
+        lexical = kept(by_words.result())
     weight = dense_weight(beats.embedding_model(ask.collection), query)
     fused = fuse(query, dense, lexical, weight)
     hits = weighed(query, fused) if is_weighed else fused

@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from app.query.filters import without_filters
+from app.query.filters import nothing_passes, without_filters
 from app.query.parts import asks, parts
 from app.query.polarity import apart
-from app.query.prompt import condense_messages
+from app.query.prompt import condense_messages, nothing_yet, refusal
 from app.query.standalone import is_standalone
-from app.query.types import Rewritten, Turn
+from app.query.types import Filters, Rewritten, Turn
 from app.query.words import (
     cjk_share,
     content_terms,
@@ -43,6 +43,19 @@ _MARK = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]")
 _LABEL = re.compile(
     r"^(?:(?:(?:rewritten|standalone|new)\s+)?question|(?:改写后的)?问题)\s*[:\uff1a]",
     re.IGNORECASE,
+)
+# Our own refusals, around the collection's name: they name documents that were no answer.
+_REFUSAL = re.compile(
+    "|".join(
+        f"{re.escape(head)}[^\n]{{1,200}}?{re.escape(rest[:2])}"
+        for language in ("a", "\u4e2d")
+        for text in (
+            refusal(language, "\0", ()),
+            nothing_yet(language, "\0"),
+            nothing_passes(language, "\0", Filters()),
+        )
+        for head, _, rest in (text.partition("\0"),)
+    )
 )
 _WORDS_KEPT = 0.5  # share of the question's content words that a model's rewrite must keep
 _WORDS_ADDED = 0.5  # share of the rewrite's content words that nobody may have said
@@ -74,7 +87,9 @@ def recent_of(history: Sequence[Turn]) -> list[Turn]:
     said = [turn for turn in history[-4 * MAX_TURNS :] if turn.content.strip()]
     recent = [turn for turn in said if turn.role in ("user", "assistant")][-MAX_TURNS:]
     return [
-        Turn(turn.role, without_filters(turn.content)) if turn.role == "user" else turn
+        Turn(turn.role, without_filters(turn.content[:MAX_TURN_CHARACTERS]))
+        if turn.role == "user"
+        else turn
         for turn in recent
     ]
 
@@ -87,7 +102,7 @@ def condensed(question: str, recent: Sequence[Turn]) -> str:
         words = content_words(recent[at].content[:MAX_TURN_CHARACTERS])[:MAX_CONTEXT_WORDS] + words
         if is_standalone(recent[at].content[:MAX_TURN_CHARACTERS]):
             break
-    if recent[-1].role == "assistant":
+    if recent[-1].role == "assistant" and not _REFUSAL.match(recent[-1].content.lstrip()):
         words += content_words(_MARK.sub(" ", recent[-1].content[:MAX_TURN_CHARACTERS]))[
             :MAX_ANSWER_WORDS
         ]

@@ -17,6 +17,7 @@ Why = Literal[
     "foreign_language",  # the small model does not write the question's language
     "not_borne_out",  # what the model wrote is not in the passages
     "nothing_stored",  # the collection is empty
+    "filtered_out",  # the filters let nothing through
     "nothing_found",
     "all_gone",  # every document that was found has been deleted meanwhile
     "below_bar",
@@ -70,6 +71,7 @@ class Prompt:
     n_tokens: int
     n_reused: int  # that the engine's cache held already
     n_generated: int
+    is_estimated: bool = False  # the model was stopped before it told: what was reused is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ _REASONS = {
     "foreign_language": "the small chat model does not write this language",
     "not_borne_out": "the passages do not bear out what the chat model wrote",
     "nothing_stored": "the collection is empty",
+    "filtered_out": "the filters let nothing through",
     "nothing_found": "no passage was found",
     "all_gone": "the documents that were found have been deleted meanwhile",
     "model_found_nothing": "the chat model says that the passages hold no answer",

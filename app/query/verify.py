@@ -9,7 +9,7 @@ not, the reason is said, and no bar is lowered to find something.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from app.query import reasons, sentences
@@ -35,6 +35,7 @@ _MARK = re.compile(
     r"|[ \t]?\[(?:source|\u8d44\u6599)\s*\d+\]",
     re.IGNORECASE,
 )
+_INDEX = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:\[\d+\])+")  # items[1], as code has it
 _ACTIVE = (
     r"img|script|iframe|object|embed|svg|video|audio|source|link|style|form|input|button|a"
     r"|meta|base"
@@ -118,6 +119,7 @@ class Checker:
         self._evidence = evidence_of(passages) if evidence is None else evidence
         self._question = question
         self._meaning = meaning
+        self._indexed = indexed_in(one.text for one in passages)
         self._raw = ""
         self._told: list[Sentence] = []
         self._numbering: dict[tuple[str, int, int], Citation] = {}
@@ -131,7 +133,7 @@ class Checker:
         """Take more of the answer; give the sentences that are finished now."""
         self._raw += text
         unfinished = _UNFINISHED.search(self._raw)
-        plain = shown(self._raw[: unfinished.start()] if unfinished else self._raw)
+        plain = shown(self._raw[: unfinished.start()] if unfinished else self._raw, self._indexed)
         found = sentences.spans(plain)
         n_known = len(self._told)
         for start, end in found[n_known:-1]:
@@ -142,7 +144,7 @@ class Checker:
 
     def finish(self) -> Verified:
         """Verify what is left, and give the whole with our marks."""
-        plain = shown(self._raw)
+        plain = shown(self._raw, self._indexed)
         text, at = "", 0
         for place, (start, end) in enumerate(sentences.spans(plain)):
             if place == len(self._told):
@@ -213,18 +215,36 @@ def judge(
     return judged
 
 
-def without_marks(text: str) -> str:
-    """Take out the citation marks that a model wrote."""
-    return _MARK.sub("", text)
+def indexed_in(texts: Iterable[str]) -> frozenset[str]:
+    """Collect what texts index, such as `items[1]`: brackets that are no citation marks."""
+    return frozenset(found for text in texts for found in _INDEX.findall(text))
 
 
-def shown(text: str) -> str:
+def without_marks(text: str, indexed: frozenset[str] = frozenset()) -> str:
+    """Take out the citation marks that a model wrote.
+
+    Args:
+        indexed: what the passages index; where the text says the same, it stays whole.
+    """
+    kept = [one.span() for one in _INDEX.finditer(text) if one.group() in indexed]
+
+    def mark(found: re.Match[str]) -> str:
+        is_kept = any(start <= found.start() and found.end() <= end for start, end in kept)
+        return found.group() if is_kept else ""
+
+    return _MARK.sub(mark, text)
+
+
+def shown(text: str, indexed: frozenset[str] = frozenset()) -> str:
     """Give a text as it may be shown: without the model's marks, and with nothing that loads.
+
+    Args:
+        indexed: as in `without_marks`.
 
     An image fetches its address as soon as it is drawn, and so can carry words out; of images,
     links and active tags the words alone are kept.
     """
-    return inert(without_marks(text))
+    return inert(without_marks(text, indexed))
 
 
 def inert(text: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from app.api.wire import StatusOut
-from app.client import ServerError, connect, find_server, noted_url, who_listens
+from app.client import Client, ServerError, connect, find_server, noted_url, who_listens
 from app.compose import compose
 from ingest.errors import LibraryLockedError
 
@@ -82,3 +83,15 @@ def test_a_named_server_is_asked_for_models(server, tmp_path):
     settings = replace(own, home=tmp_path, ollama_host=(host, int(port)))
 
     assert find_server(settings, "engine") == client.url
+
+
+def test_a_line_ends_where_the_server_ends_it_and_nowhere_else():
+    told = ['{"a":"one\u2028two\x85three"}', "", '{"b":1}']
+    pieces = [one.encode() for one in ("\n".join(told)[:9], "\n".join(told)[9:])]
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=iter(pieces)))
+    client = Client("http://127.0.0.1:1")
+    client.close()
+    client._http = httpx.Client(base_url=client.url, transport=transport)
+
+    assert list(client.lines("/api/chat", {})) == told
+    client.close()

@@ -129,9 +129,11 @@ def test_every_collection_is_a_model_with_its_facts(models):
         ("kb/facts:latest", "facts"),
         ("kb/我的 文档:latest", "我的 文档"),
         ("kb/我的 文档", "我的 文档"),
+        ("KB/facts", "facts"),
     ],
 )
 def test_a_name_means_a_collection_with_and_without_its_tag(models, name, collection):
+    assert models().owns(name)
     assert collection_of(name) == collection
     assert models().find(name).collection == collection
 
@@ -336,11 +338,23 @@ def test_nobody_asking_is_refused(messages):
 
 
 @pytest.mark.parametrize(
-    "options", [{"kb_sources": "no"}, {"num_predict": "9"}, {"num_predict": True}]
+    "options",
+    [
+        {"kb_sources": "no"},
+        {"num_predict": "9"},
+        {"num_predict": True},
+        {"num_predict": float("inf")},
+        {"num_predict": float("nan")},
+    ],
 )
 def test_a_wrong_option_is_refused(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         wishes_of(options)
+
+
+def test_an_option_without_a_value_is_as_if_not_given():
+    assert wishes_of({"kb_sources": None, "num_predict": None}) == wishes_of({})
+    assert wishes_of({"num_predict": 10**400}).n_predict == 10**400
 
 
 def test_options_of_models_and_of_their_loading_change_nothing(models):

@@ -117,6 +117,7 @@ def test_windows_cover_a_text_without_gaps():
         ("Yes. [1][2] No. [3, 4]", "Yes. No."),
         ("是的[1]。不是【2】", "是的。不是【2】"),
         ("an array a[i] stays", "an array a[i] stays"),
+        ("items[1] is t[0][2] [3]", "items[1] is t[0][2]"),
     ],
 )
 def test_marks_are_taken_out_of_an_answer(answer, plain):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ui.trace import MAX_ROWS, facts_of, left_text, trace_html, why_text
+from ui.trace import MAX_ROWS, facts_of, left_text, refused_text, trace_html, why_text
 from ui.words import Words
 
 EN, ZH = Words("en"), Words("zh")
@@ -112,3 +112,23 @@ def test_reasons_are_put_into_our_words(left_out, expected):
 def test_a_reason_of_a_newer_server_is_shown_as_it_is():
     assert why_text({"why": "moon_phase"}, ZH) == "moon_phase"
     assert "模型" in why_text({"why": "borne_out"}, ZH)
+
+
+def test_of_a_model_that_was_stopped_nobody_knows_what_it_reused():
+    prompt = {"version": 1, "n_tokens": 700, "n_reused": 0, "n_generated": 20, "is_estimated": True}
+
+    told = " | ".join(text for _, text in facts_of({**TRACE, "prompt": prompt}, EN))
+
+    assert "700 tokens, ? of them" in told
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("below_bar", "do not seem to answer"),
+        ("filtered_out", "The filters let nothing through."),
+        ("nothing_stored", "There are no documents yet."),
+    ],
+)
+def test_a_refusal_is_told_by_its_reason(why, told):
+    assert told in refused_text({"why": why}, EN)

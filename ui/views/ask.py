@@ -32,7 +32,7 @@ from ui.shapes import (
 )
 from ui.state import Session, Turn, api_url, history, session
 from ui.stream import Event
-from ui.trace import trace_html
+from ui.trace import refused_text, trace_html
 from ui.widgets import (
     choose_collection,
     nothing,
@@ -191,9 +191,7 @@ def _show_reply(
     reply: Reply, slot: st.delta_generator.DeltaGenerator, at: int, words: Words
 ) -> None:
     if reply.refused:
-        slot.info(
-            f"**{words('refused_answer')}** {words('refused_advice')}", icon=":material/search_off:"
-        )
+        slot.info(refused_text(reply.trace or {}, words), icon=":material/search_off:")
     else:
         slot.html(answer_html(reply, words))
         if reply.mode == "extractive":

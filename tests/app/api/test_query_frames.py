@@ -7,7 +7,8 @@ import json
 import pytest
 
 from app.api.query import frames_of
-from app.api.query_wire import ExplainIn, QueryIn, TraceOut
+from app.api.query_wire import ExplainIn, FiltersIn, QueryIn, TraceOut
+from app.query.errors import FilterError
 from app.query.trace import Budget, Trace
 from app.query.types import Checked, Citation, Filters, Rewritten, Sentence, Status, Token
 
@@ -46,6 +47,10 @@ def test_a_sign_of_life_makes_no_frame():
     [
         (Filters(), ""),
         (Filters(document_ids=("a", "b"), after="2025-01-01"), "2 documents after:2025-01-01"),
+        (
+            Filters(paths=("*.pdf",), also=(Filters(paths=("**/a.md",)),)),
+            "path:*.pdf file:a.md",
+        ),
     ],
 )
 def test_filters_of_a_trace_are_told_as_they_could_be_typed(filters, expected):
@@ -74,3 +79,22 @@ def test_what_is_explained_is_asked_as_a_question_is():
     explained = ExplainIn.model_validate({**common, **more, "file": "a.md"})
 
     assert explained.ask() == QueryIn.model_validate({**common, **more}).ask()
+
+
+def test_no_reader_takes_what_a_document_holds_for_the_end_of_a_line():
+    text = "The tower\u2028is 88 metres\u2029high.\x85Green."
+
+    frame = next(frames_of(Token(text)))
+
+    assert len(frame.strip().splitlines()) == 2
+    assert read(frame) == ("token", {"text": text})
+
+
+def test_types_in_a_request_are_read_as_typed_ones_are():
+    def types(*kinds):
+        return FiltersIn(media_types=list(kinds)).filters().media_types
+
+    assert types("pdf", "application/pdf", "image/*") == ("application/pdf", "image/*")
+    assert types(".py") == (".py",)
+    with pytest.raises(FilterError, match="media_types:nonsense"):
+        types("nonsense")

@@ -16,7 +16,7 @@ from app.cli.conversations import begin, last_used
 from app.cli.main import build
 from app.client import Client, ServerError
 from app.conversations.store import FILE, Conversations
-from app.conversations.types import Message
+from app.conversations.types import Conversation, Message
 from app.query.types import Sentence
 from tests.app.conversations.conftest import TEXT, TIME, Texts, answer, cited, question
 
@@ -150,7 +150,13 @@ def test_an_export_goes_to_a_file_or_to_the_next_program_and_comes_back(quire, s
     assert store.get(new).messages == store.get(one).messages
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[]"])
+def test_a_collection_that_an_import_names_does_not_steer_the_terminal(quire, store):
+    found = store.restore(Conversation("", "Bay", "\x1b[2Jports", TIME, TIME))
+
+    assert "\x1b" not in quire("chats").stdout + quire("chats", "show", found.id).stdout
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[]", "[" * 100_000])
 def test_a_file_that_is_no_export_is_refused_by_name(quire, tmp_path, text):
     file = tmp_path / "other.json"
     file.write_text(text)

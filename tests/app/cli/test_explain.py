@@ -139,3 +139,12 @@ def test_the_trace_comes_only_if_asked_for_and_notices_always(capsys):
     assert "MEANING" not in plain.out
     assert "ranked without the reranker" in plain.err
     assert "MEANING" in capsys.readouterr().out
+
+
+def test_of_a_model_that_was_stopped_nobody_knows_what_it_reused():
+    prompt = {"version": 1, "n_tokens": 700, "n_reused": 0, "n_generated": 20}
+
+    text = trace_text(trace(prompt={**prompt, "is_estimated": True}))
+
+    assert "about 700 tokens" in text
+    assert "cache" not in text

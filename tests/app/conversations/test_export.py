@@ -157,6 +157,12 @@ def test_hostile_text_makes_no_heading_footnote_or_html(where):
     assert not any(re.fullmatch(r"\s*=+\s*", line) for line in lines)
 
 
+def test_no_picture_is_fetched_when_the_file_is_opened():
+    told = to_markdown(talk(answer("See ![map](http://x/?q=1) and ![a][1].")))
+
+    assert "![" not in told
+
+
 def test_code_stays_code_and_an_open_fence_is_closed():
     told = answer("See:\n```python\nif a < b:\n    # comment\n", cited())
 

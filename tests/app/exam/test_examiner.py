@@ -107,8 +107,8 @@ def test_own_questions_are_kept_and_come_along_into_the_next_exam(examiner, shel
     assert first.cases[1].kind == "unanswerable"
     assert added.cases[-1].question == "Which beer?"
     assert second.id != first.id
-    assert [case.question for case in second.cases if case.kind == "own"] == [
-        "Who built the light?", "Which beer?",
+    assert [case.question for case in second.cases if case.is_own] == [
+        "Who built the light?", "谁？", "Which beer?",
     ]  # fmt: skip
 
 
@@ -117,6 +117,8 @@ def test_own_questions_are_kept_and_come_along_into_the_next_exam(examiner, shel
     [
         (OwnQuestion("Who?", "nothing.md", "Ann"), "no document 'nothing.md'"),
         (OwnQuestion("Who?", "arden.md", "Napoleon"), "does not hold 'Napoleon'"),
+        (OwnQuestion("Who?", "arden.md", " "), "the answer is missing"),
+        (OwnQuestion(" \n"), "the question is missing"),
     ],
 )
 def test_an_own_question_that_fits_no_document_is_refused(examiner, own, told):
@@ -149,6 +151,24 @@ def test_a_full_queue_refuses(holding):
 
     with pytest.raises(QueueFullError, match="cancel one"):
         ask_too_often()
+
+
+def test_cancelling_a_run_that_waits_makes_room(holding):
+    examiner, exam, let_go = holding
+    running = examiner.start(exam.id, n_answers=0)
+    tick = threading.Event()
+    while examiner.run(running.id)[0].state == "queued":
+        tick.wait(0.01)
+    waiting = [examiner.start(exam.id, n_answers=0) for _ in range(MAX_QUEUED)]
+
+    examiner.cancel(waiting[0].id)
+
+    last = examiner.start(exam.id, n_answers=0)
+    for one in [running, *waiting[1:]]:
+        examiner.cancel(one.id)
+    let_go.set()
+    assert ended(examiner, last.id)[0].state == "done"
+    assert examiner.run(waiting[0].id)[0].state == "cancelled"
 
 
 def test_a_run_that_was_cut_off_is_failed_at_the_next_start(tmp_path, examiner, shelf):
@@ -195,6 +215,46 @@ def test_a_sentence_that_moved_is_found_again_and_a_lost_one_is_told(examiner, s
     assert f"{n_stale} questions" in run.message
 
 
+def test_documents_that_are_there_again_give_their_questions_again(examiner, shelf):
+    own = [OwnQuestion("Who built the light?", "arden.md", "Miles Ardenson")]
+    first, there = examiner.make("default", 40, own), dict(shelf.texts)
+    shelf.texts.clear()
+    examiner.sweep()
+    assert all(case.is_stale for case in examiner.exam(first.id).cases)
+    with pytest.raises(NothingToAskError):
+        examiner.make("default", 40)
+
+    shelf.texts.update(there)
+
+    assert examiner.make("default", 40) == first
+
+
+def test_an_own_question_is_found_again_in_a_document_that_came_back(examiner, shelf):
+    own = [OwnQuestion("Who built the light?", "arden.md", "Miles Ardenson")]
+    exam, text = examiner.make("default", 20, own), shelf.texts.pop("arden.md")
+    examiner.sweep()
+    assert examiner.exam(exam.id).cases[0].is_stale
+
+    shelf.texts["arden.md"] = "# Arden\n\nAnew.\n\n" + text
+    examiner.sweep(is_idle=True)
+    assert examiner.exam(exam.id).cases[0].is_stale
+    examiner.sweep()
+
+    (found, *_) = examiner.exam(exam.id).cases
+    assert not found.is_stale
+    assert "Miles Ardenson" in found.text == shelf.texts["arden.md"][found.start : found.end]
+
+
+def test_an_exam_that_is_made_again_is_the_newest(examiner, shelf):
+    first = examiner.make("default", 20)
+    shelf.texts["new.md"] = "# New\n\nThe new bridge of Arden was opened in 1999 by a mayor.\n"
+    examiner.make("default", 20)
+    del shelf.texts["new.md"]
+
+    assert examiner.make("default", 20).id == first.id
+    assert examiner.exams()[0].id == first.id
+
+
 def test_what_is_deleted_is_not_kept_in_the_file_either(tmp_path, shelf):
     secret = "Corby"
     path = tmp_path / "exam.sqlite3"
@@ -208,6 +268,33 @@ def test_what_is_deleted_is_not_kept_in_the_file_either(tmp_path, shelf):
         held = b"".join(one.read_bytes() for one in tmp_path.glob("exam.sqlite3*"))
 
     assert secret.encode() not in held
+
+
+def test_what_is_deleted_is_forgotten_before_the_file_is_closed(tmp_path, shelf):
+    path = tmp_path / "exam.sqlite3"
+    with closing(Examiner(ExamStore(path), shelf.beats(), shelf.hands())) as examiner:
+        examiner.make("default", 200)
+        del shelf.texts["corby.md"]
+
+    assert b"Corby" not in b"".join(one.read_bytes() for one in tmp_path.glob("exam.sqlite3*"))
+
+
+def test_what_was_deleted_before_the_start_is_forgotten_at_once(tmp_path, shelf):
+    path, swept = tmp_path / "exam.sqlite3", threading.Event()
+    with closing(Examiner(ExamStore(path), shelf.beats(), shelf.hands())) as examiner:
+        exam = examiner.make("default", 200)
+    del shelf.texts["corby.md"]
+    store = ExamStore(path)
+    put = store.put_cases
+
+    def put_cases(*given):
+        put(*given)
+        swept.set()
+
+    store.put_cases = put_cases
+    with closing(Examiner(store, shelf.beats(), shelf.hands())) as examiner:
+        assert swept.wait(PATIENCE_S)
+        assert sum(case.is_stale for case in examiner.exam(exam.id).cases) > 0
 
 
 def test_the_verdict_on_a_reranker_is_kept_and_used(tmp_path, shelf):

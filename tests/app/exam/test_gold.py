@@ -2,7 +2,16 @@
 
 import pytest
 
-from app.exam.gold import covers, covers_all, find, forgotten, relocated, says, sentence_around
+from app.exam.gold import (
+    covers,
+    covers_all,
+    find,
+    forgotten,
+    holds,
+    relocated,
+    says,
+    sentence_around,
+)
 from app.exam.types import Case
 
 TEXT = "One is here. The tower is 42 metres tall. 图书馆于1953年开放。"
@@ -77,6 +86,27 @@ def test_several_passages_may_hold_the_span_together():
     assert covers_all(CASE, [(30, 60), (0, 30)])
     assert not covers_all(CASE, [(0, 20), (25, 60)])
     assert not covers_all(CASE, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "is_held"),
+    [
+        ("5", "It weighs 5 tons.", True),
+        ("5", "It weighs 20.5 tons.", False),
+        ("5", "It opened in 1957.", False),
+        ("5", "It is 5.20 m high.", False),
+        ("1,250", "In all 1,250, they say", True),
+        ("Ann", "By ann.", True),
+        ("Ann", "It was annulled.", False),
+        ("1957年", "于1957年开放", True),
+        ("57年", "于1957年开放", False),
+        ("天安门", "在天安门广场", True),
+        ("Black Stout", "a Black\nStout", True),
+        (" ", "Anything.", False),
+    ],
+)
+def test_an_answer_is_said_by_words_of_its_own(answer, text, is_held):
+    assert holds(answer, text) == is_held
 
 
 def test_a_copy_says_the_same():

@@ -55,11 +55,19 @@ def test_questions_of_ones_own_are_read_line_by_line():
     assert parse_own(text) == [OwnQuestion("Who?", "a.md", "Ann"), OwnQuestion("谁？")]
 
 
+@pytest.mark.parametrize("blank", "\u2028\x85")
+def test_what_ends_a_line_elsewhere_ends_none_within_a_text(blank):
+    (one,) = parse_own(f'{{"question": "Who?{blank}And when?"}}\r\n')
+
+    assert one.question == f"Who?{blank}And when?"
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
         ("{", "line 1: not JSON"),
         ("[]", "line 1: not an object"),
+        ("[" * 100_000, "line 1: not JSON"),
         ('{"question": " "}', "the question is missing"),
         ('{"question": "a", "fil": "b"}', "unknown field 'fil'"),
         ('{"question": "a", "file": "b"}', "the answer is missing"),

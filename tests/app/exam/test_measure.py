@@ -82,6 +82,29 @@ def test_a_change_is_called_one_only_where_the_interval_leaves_zero_out(after, f
     assert moved["hit@1"].finding == finding
 
 
+@pytest.mark.parametrize(
+    ("ranks", "low", "high"),
+    [
+        ([1] * 10, 0.722, 1.0),
+        ([0] * 10, 0.0, 0.278),
+        ([1] * 9 + [0], 0.596, 0.982),
+        ([1], 0.207, 1.0),
+    ],
+)
+def test_the_interval_of_a_share_is_wilsons(ranks, low, high):
+    found = figures([answerable(at, rank=rank) for at, rank in enumerate(ranks)])["hit@1"]
+
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.001)
+
+
+@pytest.mark.parametrize(("n", "finding"), [(5, "no difference shown"), (6, "better")])
+def test_a_handful_of_questions_shows_nothing(n, finding):
+    before = [answerable(at, rank=0) for at in range(n)]
+    after = [answerable(at, rank=1) for at in range(n)]
+
+    assert compared(before, after)["hit@1"].finding == finding
+
+
 def test_more_latency_and_more_wrong_refusals_are_worse():
     before = [answerable(at, seconds=0.01, is_refused=False) for at in range(40)]
     after = [answerable(at, seconds=0.05, is_refused=True) for at in range(40)]

@@ -13,6 +13,7 @@ from app.exam.types import Result
 from app.query.errors import RerankerError
 from app.query.words import content_terms, hold
 from ingest.errors import CollectionNotFoundError, IngestError
+from tests.app.query.conftest import ScriptedChat
 
 
 @pytest.fixture
@@ -81,6 +82,20 @@ def test_a_run_ends_when_it_is_told_to(shelf, cases):
     answers = iter([False, False, True])
 
     assert len(taken(shelf, cases, should_stop=lambda: next(answers))) == 2
+
+
+def test_an_answer_under_way_is_broken_off_when_it_is_told_to_end(shelf, cases):
+    case = next(one for one in cases if one.is_answerable)
+    chat = ScriptedChat("The lighthouse stands and stands " * 1_000)
+
+    def should_stop():
+        return chat.n_characters_said > 0
+
+    results = taken(shelf, [case], shelf.beats(chat=chat), n_answers=1, should_stop=should_stop)
+
+    assert results == []
+    assert chat.is_closed
+    assert chat.n_characters_said < 1_000
 
 
 def test_a_stale_case_is_told_and_not_asked(shelf, cases):

@@ -14,7 +14,8 @@ from app.query.errors import (
     QuestionTooLongError,
     RerankerError,
 )
-from app.query.types import Ask, Checked, Done, Filters, Found, Status, Token, Turn
+from app.query.prompt import says_not_found
+from app.query.types import Ask, Checked, Done, Found, Status, Token, Turn
 from engine.errors import CapabilityError, LoadError
 from ingest.errors import CollectionNotFoundError
 
@@ -186,13 +187,20 @@ def test_what_the_documents_do_not_hold_is_refused_without_asking_the_model(
     assert chat.requests == []
 
 
-def test_filters_that_match_nothing_refuse(library):
-    ask = Ask(BORN, "c", filters=Filters(paths=("*.pdf",)))
-
-    answered = done(answer(library.beats(), ask))
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (f"type:pdf {BORN}", "passes the filters type:application/pdf"),
+        (f'heading:"Appendix" {BORN}', "passes the filters heading:Appendix"),
+        ("类型：pdf 特斯拉在哪里出生？", "没有符合筛选条件 type:application/pdf"),
+    ],
+)
+def test_filters_that_match_nothing_refuse_and_say_so(library, question, told):
+    answered = done(answer(library.beats(), Ask(question, "c")))
 
     assert answered.is_refused
     assert answered.passages == ()
+    assert told in answered.text
 
 
 def test_a_model_that_finds_nothing_is_believed(library, says):
@@ -484,3 +492,35 @@ def test_a_model_that_is_not_small_is_bound_to_marks_that_exist(library, says):
     small = library.beats(chat, bound_chat=bound, is_small=True)
     assert done(answer(small, Ask(BORN, "c"))).mode == "generated"
     assert len(chat.requests) == 1
+
+
+def test_a_documents_own_words_of_not_knowing_are_an_answer(library, says):
+    library.texts["faq.md"] = "# Doors\n\nIf you do not know the door code, ask Erika Vogel.\n"
+    chat = says("If you do not know the door code, ask Erika Vogel.")
+    ask = Ask("What do I do if I do not know the door code?", "c")
+    assert says_not_found("I do not know the door code.")
+
+    for words in ("If I do not know the door code, ask Erika Vogel.", chat.replies[0]):
+        library.texts["faq.md"] = f"# Doors\n\n{words}\n"
+        answered = done(answer(library.beats(says(words)), ask))
+        assert (answered.mode, answered.trace.why) == ("generated", "borne_out")
+
+
+def test_quoted_words_come_as_text_too_where_a_model_wrote_only_blanks(library, says):
+    events = list(answer(library.beats(says("   ")), Ask(BORN, "c")))
+
+    assert "".join(one.text for one in events if isinstance(one, Token)).strip() == (
+        events[-1].answer.text
+    )
+    assert events[-1].answer.mode == "extractive"
+
+
+def test_a_prompt_whose_model_was_stopped_is_said_to_be_estimated(library, says):
+    stopped = done(answer(library.beats(says("Tesla was born in Paris in 1856.")), Ask(BORN, "c")))
+    assert stopped.trace.prompt.is_estimated
+
+    def told(messages, n_predict, model):
+        yield "Nikola Tesla was born in Smiljan."
+        yield Said(n_prompt=321, n_reused=300, n_generated=12)
+
+    assert not done(answer(library.beats(told), Ask(BORN, "c"))).trace.prompt.is_estimated

@@ -10,6 +10,8 @@ from app.query.beats import Failed
 from app.query.errors import EmptyQuestionError, FilterError, RerankerError
 from app.query.explain import explain, explaining, is_meant, words_of
 from app.query.types import Ask, Filters
+from engine.errors import CapabilityError
+from ingest.types import Hit
 
 BORN = "Where was Nikola Tesla born?"
 
@@ -285,3 +287,62 @@ def test_words_that_stand_in_the_hits_are_told_from_those_that_do_not(library):
 
     assert words_of("虹桥站的厕所", hits) == (["虹桥站"], ["厕所"])
     assert words_of("Did Tesla build a lighthouse?", hits) == (["Tesla"], ["build", "lighthouse"])
+
+
+def test_a_heading_deep_in_a_long_file_is_found(library):
+    own = [hit for hit in library.hits() if hit.document_id == "tesla.md"]
+    many = [replace(own[0], chunk_id=100 + n, headings=("Life",)) for n in range(80)]
+    many.append(replace(own[0], chunk_id=999, headings=("Appendix",)))
+
+    def leg(collection, query, k, document_ids):
+        return many[:k]
+
+    ask = Ask(BORN, "c", filters=Filters(headings=("Appendix",)))
+    told = explain(library.beats(dense=leg, lexical=leg), ask, "tesla.md")
+
+    assert told.lost_at != "filters"
+
+
+def test_of_several_files_only_those_are_measured_that_the_filters_allow(library):
+    ask = Ask(BORN, "c", filters=Filters(paths=("harbour.md",)))
+
+    told = explain(library.beats(), ask, "*.md")
+
+    assert "not found at all" in text_of(told, "lexical")
+    assert "Tesla" not in text_of(told, "lexical").split("lacks")[0]
+
+
+def test_every_filter_on_headings_is_named(library):
+    filters = Filters(headings=("Life",), also=(Filters(headings=("Appendix",)),))
+
+    told = explain(library.beats(), Ask(BORN, "c", filters=filters), "tesla.md")
+
+    assert told.lost_at == "filters"
+    assert "Life, Appendix" in told.advice
+
+
+def test_what_a_model_cannot_answer_it_cannot_explain(library, says):
+    def refuse(model):
+        raise CapabilityError(model, "chat")
+
+    beats = library.beats(says("Smiljan."), check_chat=refuse)
+
+    with pytest.raises(CapabilityError):
+        explain(beats, Ask(BORN, "c", model="minilm"), "tesla.md")
+
+
+def test_of_a_chinese_question_the_words_that_stand_there_are_told():
+    text = "员工入职满一年后享有带薪年假。"
+    hit = Hit(1, "d", "考勤.md", "", None, (), 0, len(text), text, 1.0)
+
+    assert words_of("员工每年有多少天年假？", [hit]) == (["员工", "年假"], ["每年", "天"])
+    assert words_of("员工每年有多少天年假？", []) == ([], ["员工每年", "天年假"])
+
+
+def test_a_heading_that_a_file_lacks_is_nowhere_said_to_allow_it(library):
+    filters = Filters(headings=("Appendix",), paths=("*.md",))
+
+    told = explain(library.beats(), Ask(BORN, "c", filters=filters), "tesla.md")
+
+    assert not any("Appendix" in stage.text for stage in told.stages if stage.state == "passed")
+    assert text_of(told, "filters") == "The filters allow it: path:*.md."

@@ -266,5 +266,5 @@ def test_the_question_goes_on_without_its_filters():
 
 @pytest.mark.parametrize("question", ["file:a.md", " type:pdf  after:2025 ", "文件：报告.pdf"])
 def test_filters_alone_are_no_question(question):
-    with pytest.raises(EmptyQuestionError):
+    with pytest.raises(EmptyQuestionError, match="nothing but filters"):
         with_typed_filters(Ask(question, "c"))

@@ -17,6 +17,7 @@ from app.query.pack import (
     WIDE,
     diverse,
     labelled,
+    merged,
     pack,
     packed_with_reasons,
     with_labels,
@@ -353,3 +354,20 @@ def test_a_passage_from_inside_a_table_names_its_columns():
 
     assert passage.headings == ("city | people",)
     assert passage.text == text[passage.start : passage.end]
+
+
+def test_hits_far_apart_are_compared_without_a_copy_of_what_lies_between():
+    class Long(str):
+        longest = 0
+
+        def __getitem__(self, key):
+            found = super().__getitem__(key)
+            Long.longest = max(Long.longest, len(found))
+            return found
+
+    text = Long("Alpha is a letter. " + "x " * 50_000 + "Beta is a letter.")
+    ends = [hit("one", 0, 18, 0.9), hit("one", len(text) - 17, len(text), 0.8)]
+
+    assert len(merged([replace(one, text=str(text)[one.start : one.end]) for one in ends],
+                      lambda _: text)) == 2  # fmt: skip
+    assert Long.longest < 1_000

@@ -2,9 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from app.query.rewrite import MAX_CONTEXT_WORDS, condensed, fault_of, rewrite
+from app.query.filters import nothing_passes
+from app.query.prompt import nothing_yet, refusal
+from app.query.rewrite import (
+    MAX_CONTEXT_WORDS,
+    MAX_TURN_CHARACTERS,
+    condensed,
+    fault_of,
+    recent_of,
+    rewrite,
+)
 from app.query.standalone import is_standalone
-from app.query.types import Turn
+from app.query.types import Filters, Turn
 
 TESLA = (
     Turn("user", "Where was Nikola Tesla born?"),
@@ -222,3 +231,29 @@ def test_a_question_about_several_things_is_searched_for_in_parts():
 
 def test_a_topic_that_the_question_names_already_is_not_repeated():
     assert condensed("Was Nikola Tesla born there? Smiljan", TESLA).count("Smiljan") == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("And when?", refusal("Who won the cup?", "default", ("Employee handbook",))),
+        ("And when?", nothing_yet("Who won the cup?", "default")),
+        ("And when?", nothing_passes("Who won?", "default", Filters(paths=("cup.md",)))),
+        ("那是什么时候？", nothing_passes("谁赢了？", "default", Filters(paths=("cup.md",)))),
+        ("那是什么时候？", refusal("谁赢得了奖杯？", "default", ("安全手册",))),
+        ("那是什么时候？", nothing_yet("谁赢得了奖杯？", "default")),
+    ],
+)
+def test_a_refusal_before_a_follow_up_is_no_topic(question, said):
+    history = (Turn("user", "Who won the cup of 1998?"), Turn("assistant", said))
+
+    rewritten = rewrite(question, history)
+
+    assert rewritten.standalone == rewrite(question, history[:1]).standalone
+    assert "1998" in rewritten.standalone
+
+
+def test_an_earlier_question_is_cut_before_its_filters_are_read():
+    history = (Turn("user", "Nikola Tesla " + "x file:a " * 300_000),)
+
+    assert len(recent_of(history)[0].content) <= MAX_TURN_CHARACTERS

@@ -117,7 +117,7 @@ def test_the_trace_says_why_it_was_answered_so(library, says, question, reply, c
 def test_an_empty_library_and_a_filter_that_keeps_all_out_differ(library):
     ask = Ask(BORN, "c", filters=Filters(paths=("*.pdf",)))
 
-    assert trace_of(library.beats(), ask).why == "nothing_found"
+    assert trace_of(library.beats(), ask).why == "filtered_out"
     library.texts.clear()
     assert trace_of(library.beats(), ask).why == "nothing_stored"
 

@@ -329,3 +329,27 @@ def test_a_finished_sentence_is_told_before_the_answer_ends():
     assert told.text == "Edison lived in New Jersey."
     assert [one.text for one in checker.citations] == ["Edison lived in New Jersey."]
     assert len(checker.finish().sentences) == 2
+
+
+def test_an_index_is_no_citation_mark():
+    """Without its brackets "a[0] is 9" became "a is 9", and was borne out."""
+    found = verify(
+        "The value a[0] is 9 [1].", passages("The value a[0] is 7. The value a[1] is 9.")
+    )
+
+    assert found.sentences[0].text == "The value a[0] is 9."
+    assert found.sentences[0].support != "supported"
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("items[1] holds it [2].", "items[1] holds it."),
+        ("items[9] holds it[2].", "items holds it."),  # the passages have no such index
+        ("Smiljan[1] is a village.", "Smiljan is a village."),
+        ("table[0][3] [1]", "table[0][3]"),
+        ("在村里[1]。", "在村里。"),
+    ],
+)
+def test_marks_go_and_what_passages_index_stays(written, plain):
+    assert without_marks(written, frozenset({"items[1]", "table[0][3]"})) == plain

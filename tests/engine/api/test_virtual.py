@@ -303,6 +303,17 @@ def test_they_are_not_copied_deleted_or_built_upon(client, asked, name):
     assert asked == []
 
 
+def test_nothing_is_stored_under_their_name_by_writing_its_host(client, asked):
+    name = "registry.ollama.ai/v/oracle"
+
+    over = client.post("/api/copy", json={"source": CHAT, "destination": name})
+    pulled = client.post("/api/pull", json={"model": name, "stream": False})
+
+    assert [one.status_code for one in (over, pulled)] == [400, 400]
+    assert over.json()["error"] == "v/oracle:latest is an oracle: instead of create, ask it"
+    assert asked == []
+
+
 @pytest.mark.parametrize("name", ["v/nobody", "v/没有"])
 def test_a_name_of_their_kind_that_nobody_has_is_not_found(client, name):
     for reply in (
