@@ -14,7 +14,7 @@ from ingest.errors import DocumentNotFoundError
 from ingest.lexical import LEXICAL_VERSION
 from ingest.rows_store import Place, Removed, VectorsMissingError
 from ingest.schema import create_lexical_table, drop_lexical_table
-from ingest.spaces_store import space_ids, spaces_of, written_ids
+from ingest.spaces_store import collection_number, space_ids, spaces_of, written_ids
 from ingest.store import Store
 from ingest.types import Chunk, Document, Loaded, Vectors
 from ingest.vector_bytes import pack, unpack
@@ -226,7 +226,7 @@ class Documents:
         """
         removed = Removed()
         with self._store.writing() as connection:
-            number = rows.collection_number(connection, document.collection)
+            number = collection_number(connection, document.collection)
             if not chunks.keys() <= written_ids(connection, number):
                 raise VectorsMissingError
             for of_space in chunks.values():
@@ -251,7 +251,7 @@ class Documents:
         """Note that a known document lies at a place too, instead of what lay there."""
         removed = Removed()
         with self._store.writing() as connection:
-            number = rows.collection_number(connection, collection)
+            number = collection_number(connection, collection)
             rows.put_place(connection, number, document, place, removed)
         return Change(number, (), tuple(removed.chunk_ids))
 
@@ -311,7 +311,7 @@ class Documents:
         """
         removed = Removed()
         with self._store.writing() as connection:
-            number = rows.collection_number(connection, collection)
+            number = collection_number(connection, collection)
             before = {
                 (root, path): document
                 for root in {place.root for move in moves for place in move}
@@ -352,7 +352,7 @@ class Documents:
         """
         removed = Removed()
         with self._store.writing() as connection:
-            number = rows.collection_number(connection, collection)
+            number = collection_number(connection, collection)
             for place in places:
                 rows.drop_place(connection, number, place, removed)
         return Change(number, (), tuple(removed.chunk_ids))

@@ -92,7 +92,12 @@ class Nearest:
         k: int,
         document_ids: Sequence[str] | None,
     ) -> list[Hit]:
-        found = self._index.query(space.id, vector, k, document_ids)
+        try:
+            found = self._index.query(space.id, vector, k, document_ids)
+        except Exception:
+            # Chroma fails in many ways while its collection is being dropped.
+            self._spaces.of(collection)  # raises that it is not found, if it went just now
+            raise
         hits, orphans = self._searches.hits(collection, dict(found))
         if orphans:
             # Deleted a moment ago, or never taken out: counted, and looked for once more.

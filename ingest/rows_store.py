@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from ingest.context import searchable_text
-from ingest.errors import CollectionNotFoundError
 from ingest.language import language_of
 from ingest.lexical import terms
 from ingest.schema import lexical_table
@@ -163,18 +162,6 @@ def require_vectors(connection: sqlite3.Connection, chunks: Iterable[tuple[Chunk
     keys = list({key for _, key in chunks})
     if len(known_keys(connection, keys)) < len(keys):
         raise VectorsMissingError
-
-
-def collection_number(connection: sqlite3.Connection, name: str) -> int:
-    """Look up a collection's number within a transaction.
-
-    Raises:
-        CollectionNotFoundError: there is none of that name.
-    """
-    row = connection.execute("SELECT id FROM collections WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise CollectionNotFoundError(name)
-    return int(row[0])
 
 
 def insert_document(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ingest import rows_store as rows
 from ingest.lexical import match_expression
 from ingest.schema import lexical_table
-from ingest.spaces_store import spaces_of
+from ingest.spaces_store import collection_number, spaces_of
 from ingest.store import Store
 from ingest.types import Hit
 
@@ -38,11 +38,11 @@ class Searches:
         Raises:
             CollectionNotFoundError: there is none of that name.
         """
-        number = self._store.collection_id(collection)
         expression = match_expression(query)
-        if not expression or k < 1:
-            return []
-        with self._store.reading() as connection:
+        with self._store.reading() as connection:  # all of one moment: it may be deleted just now
+            number = collection_number(connection, collection)
+            if not expression or k < 1:
+                return []
             spaces = spaces_of(connection, number)
             asked = _Asked(expression, k, document_ids)
             scores = asked.of(connection, spaces["current"].id)
@@ -60,7 +60,7 @@ class Searches:
             CollectionNotFoundError: there is none of that name.
         """
         with self._store.reading() as connection:
-            number = rows.collection_number(connection, collection)
+            number = collection_number(connection, collection)
             alive = _alive(connection, number, list(scores))
             hits = _hits(connection, {one: scores[one] for one in alive})
         return hits, [one for one in scores if one not in alive]

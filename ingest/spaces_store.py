@@ -109,9 +109,8 @@ class SpacesStore:
         Raises:
             CollectionNotFoundError: there is none of that name.
         """
-        number = self._store.collection_id(collection)
-        with self._store.reading() as connection:
-            return spaces_of(connection, number)
+        with self._store.reading() as connection:  # both of one moment: it may be deleted just now
+            return spaces_of(connection, collection_number(connection, collection))
 
     def named(self) -> dict[str, dict[SpaceState, Space]]:
         """Look the spaces of all collections up, by their names."""
@@ -213,7 +212,7 @@ class SpacesStore:
         """
         dropped: list[int] = []
         with self._store.writing() as connection:
-            number = _collection_id(connection, collection)
+            number = collection_number(connection, collection)
             spaces = spaces_of(connection, number)
             wanted = binding_of(embedder)
             is_empty = not connection.execute(
@@ -254,10 +253,16 @@ class SpacesStore:
         return dropped
 
 
-def _collection_id(connection: sqlite3.Connection, name: str) -> int:
+def collection_number(connection: sqlite3.Connection, name: str) -> int:
+    """Look up a collection's number within a transaction.
+
+    Raises:
+        CollectionNotFoundError: there is none of that name.
+    """
     row = connection.execute("SELECT id FROM collections WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise CollectionNotFoundError(name)
+        known = connection.execute("SELECT name FROM collections ORDER BY name")
+        raise CollectionNotFoundError(name, tuple(one for (one,) in known))
     return int(row[0])
 
 

@@ -1,9 +1,11 @@
 """Spaces: what a catalogue of before becomes, and what each wish does to the states."""
 
 import sqlite3
+import threading
 
 import pytest
 
+from ingest.errors import CollectionNotFoundError
 from ingest.schema import MIGRATIONS, lexical_table
 from ingest.search_store import Searches
 from ingest.spaces_store import SpacesStore, binding_of
@@ -118,3 +120,31 @@ def test_a_space_that_is_not_the_next_one_takes_nothing_over(spaces, store):
     assert spaces.switch(store.space_ids()[0]) == []
 
     assert states(spaces) == {"current": "a"}
+
+
+def test_a_collection_that_is_deleted_just_now_is_not_found(spaces, store):
+    """Between its number and its spaces it went: a search ended with a KeyError."""
+    is_over, wrong = threading.Event(), []
+
+    def look():
+        while not is_over.is_set():
+            try:
+                assert spaces.of("fleeting")["current"].model == "m:latest"
+                Searches(store).lexical("fleeting", "tea", 5, None)
+            except CollectionNotFoundError:
+                pass
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is wrong
+                wrong.append(error)
+                return
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for one in readers:
+        one.start()
+    for _ in range(60):
+        store.create_collection("fleeting", model("m"))
+        store.delete_collection("fleeting")
+    is_over.set()
+    for one in readers:
+        one.join()
+
+    assert wrong == []
