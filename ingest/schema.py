@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from ingest.lexical import TOKENIZE
 
@@ -140,18 +141,30 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to the newest version, each migration in one transaction.
+    """Bring the catalogue's tables to the newest version.
 
     Raises:
         sqlite3.DatabaseError: the file was written by a newer version of the program.
     """
+    bring_up(connection, MIGRATIONS, "the catalogue has")
+
+
+def bring_up(connection: sqlite3.Connection, migrations: Sequence[str], what: str) -> None:
+    """Bring a file to the version that its migrations lead to, each in one transaction.
+
+    Args:
+        migrations: SQL from version to version, the first one for an empty file.
+        what: the beginning of an error: "the catalogue has".
+    Raises:
+        sqlite3.DatabaseError: the file was written by a newer version of the program.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
+    if version > len(migrations):
         raise sqlite3.DatabaseError(
-            f"the catalogue has version {version}, this program knows up to {len(MIGRATIONS)}: "
+            f"{what} version {version}, this program knows up to {len(migrations)}: "
             "update the program, or use another data directory"
         )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+    for number, script in enumerate(migrations[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
 

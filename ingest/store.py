@@ -48,7 +48,7 @@ class Store:
         self.n_writes = 0  # transactions since the file was opened
         self._writer = self._connect()
         try:
-            with _translated():
+            with translated():
                 migrate(self._writer)
         except sqlite3.DatabaseError as error:
             self._writer.close()
@@ -80,7 +80,7 @@ class Store:
         Raises:
             StorageFullError: the disk is full; nothing was written.
         """
-        with self._turn(), _translated():
+        with self._turn(), translated():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -95,7 +95,7 @@ class Store:
         """Give a connection of its own for one transaction; rolled back inside, it did nothing."""
         connection = self._connect()
         try:
-            with self._turn(), _translated():
+            with self._turn(), translated():
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 if connection.in_transaction:
@@ -149,7 +149,7 @@ class Store:
         Returns:
             False if a reader stood in the way: try again later.
         """
-        with self._turn(), _translated():
+        with self._turn(), translated():
             (is_busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not is_busy
 
@@ -178,7 +178,7 @@ class Store:
             connection.set_progress_handler(
                 lambda: self._n_waiting > 0 or should_stop(), _STEPS_PER_LOOK
             )
-            with self._lock, _translated():
+            with self._lock, translated():
                 connection.execute("VACUUM")
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
@@ -314,13 +314,20 @@ def now() -> str:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated(advice: str = "free some space and send the file again") -> Iterator[None]:
+    """Tell a disk that is full or failing from other errors of SQLite.
+
+    Args:
+        advice: what to do then.
+    Raises:
+        StorageFullError: the disk is full or failing.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
         if "disk is full" in str(error) or "disk I/O error" in str(error):
             raise StorageFullError(
                 f"the disk of the data directory is full or failing ({error}); nothing was "
-                "lost: free some space and send the file again"
+                f"lost: {advice}"
             ) from error
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from ingest.lexical import LEXICAL_VERSION, TOKENIZE, terms
+from ingest.schema import bring_up
 
 # A migration is never changed after a release: a new one is added behind it.
 MIGRATIONS: tuple[str, ...] = (
@@ -39,19 +40,12 @@ UNSWEPT = "unswept"  # in `meta`: something was deleted and may linger in the fi
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to the newest version, each migration in one transaction.
+    """Bring the tables to the newest version.
 
     Raises:
         sqlite3.DatabaseError: the file was written by a newer version of the program.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError(
-            f"the conversations have version {version}, this program knows up to "
-            f"{len(MIGRATIONS)}: update the program, or use another data directory"
-        )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
+    bring_up(connection, MIGRATIONS, "the conversations have")
 
 
 def refresh_words(connection: sqlite3.Connection) -> None:

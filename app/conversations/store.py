@@ -35,6 +35,7 @@ from app.conversations.types import (
 from app.query.types import Sentence, Turn
 from ingest.errors import IngestError, StorageFullError
 from ingest.lexical import match_expression
+from ingest.store import translated
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -275,7 +276,7 @@ class Conversations:
         try:
             with self._writing() as connection:
                 connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-            with _translated():
+            with translated("free some space and try again"):
                 self._connection.execute("PRAGMA temp_store=FILE")  # memory would hold all of it
                 self._connection.execute("VACUUM")
                 self._connection.execute("PRAGMA temp_store=MEMORY")
@@ -293,7 +294,7 @@ class Conversations:
         Raises:
             StorageFullError: the disk is full; nothing was written.
         """
-        with self._lock, _translated():
+        with self._lock, translated("free some space and try again"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -408,16 +409,3 @@ def _message(role: str, mode: str, text: str, rest: str, created_at: str) -> Mes
         kept.citations,
         kept.trace,
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "disk is full" in str(error) or "disk I/O error" in str(error):
-            raise StorageFullError(
-                f"the disk of the data directory is full or failing ({error}); nothing was "
-                "lost: free some space and try again"
-            ) from error
-        raise

@@ -7,13 +7,10 @@ little about either; A alone and B alone find what is known of each.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
 
 from app.query.standalone import is_standalone
 from app.query.words import cjk_share, content_terms, content_words
 from ingest.han import simplified
-from ingest.types import Hit
 
 MAX_PARTS = 3
 _MAX_WORDS = 6  # of one thing that is compared
@@ -108,27 +105,6 @@ def parts(question: str) -> tuple[str, ...]:
     found = _compared(text) or _several(text)
     told = tuple(dict.fromkeys(one for one in found if one and one != text))
     return told[:MAX_PARTS] if len(told) > 1 else ()
-
-
-def in_turns(found: Sequence[Sequence[Hit]]) -> list[Hit]:
-    """Merge what was found for the whole question and for each part: the best of each, in turns.
-
-    Every chunk comes once; the scores are those of the chunks, given out again in the new order.
-    Why not by score: a part that is found well would take all places of one that is found badly.
-    Measured with all-MiniLM on pairs of questions asked in one breath, both found among the first
-    five: as a whole 0.96 in English and 0.85 in Chinese, by score 0.97 and 0.90, in turns 0.99 and
-    0.95.
-
-    Args:
-        found: the hits of the whole question first.
-    """
-    taken: dict[int, Hit] = {}
-    for rank in range(max((len(hits) for hits in found), default=0)):
-        for hits in found:
-            if rank < len(hits):
-                taken.setdefault(hits[rank].chunk_id, hits[rank])
-    scores = sorted((hit.score for hit in taken.values()), reverse=True)
-    return [replace(hit, score=score) for hit, score in zip(taken.values(), scores, strict=True)]
 
 
 def _compared(text: str) -> list[str]:

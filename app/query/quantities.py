@@ -122,11 +122,6 @@ class Quantity:
     bound: Bound
     text: str  # as written
 
-    @property
-    def is_bare(self) -> bool:
-        """Whether nothing says what is counted."""
-        return not self.units and not self.nouns
-
 
 @lru_cache(maxsize=8192)
 def masked(text: str) -> tuple[str, tuple[Quantity, ...]]:

@@ -342,6 +342,7 @@ class Context:
         if pooling != _NO_POOLING_SAID:
             params.pooling_type = pooling
         self._n_threads = self._n_threads_now = n_threads
+        self._has_gpu = has_gpu()
         self._model = model
         self._context = native.llama_init_from_model(model.pointer, params)
         if not self._context:
@@ -391,12 +392,13 @@ class Context:
 
     def _settle_threads(self, now_s: float) -> int:
         """Compute with fewer threads while the machine is crowded."""
-        n_threads = self._n_threads if has_gpu() else CROWDING.threads(self._n_threads, now_s)
+        if self._has_gpu:
+            return 1  # the processor waits for it anyway: that tells nothing of other processes
+        n_threads = CROWDING.threads(self._n_threads, now_s)
         if n_threads != self._n_threads_now:
             native.llama_set_n_threads(self._context, n_threads, n_threads)
             self._n_threads_now = n_threads
-        # On a GPU the processor waits anyway: that tells nothing of other processes.
-        return 1 if has_gpu() else n_threads
+        return n_threads
 
     def forget(self, sequence: int, from_position: int = 0) -> bool:
         """Drop a sequence's cache from a position on; False if this model cannot do it in part."""

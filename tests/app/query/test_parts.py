@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.query.parts import MAX_PARTS, asks, in_turns, parts
-from ingest.types import Hit
+from app.query.parts import MAX_PARTS, asks, parts
 
 
 @pytest.mark.parametrize(
@@ -78,15 +77,3 @@ def test_parts_are_few_and_never_the_question_itself(question):
 )
 def test_what_asks_is_told_from_what_says(text, is_asking):
     assert asks(text) == is_asking
-
-
-def test_the_whole_question_and_its_parts_have_their_turns():
-    def hit(chunk_id, score):
-        return Hit(chunk_id, "d", "d", "", None, (), chunk_id, chunk_id + 1, "x", score)
-
-    merged = in_turns([[hit(1, 0.9), hit(2, 0.8)], [hit(2, 0.7), hit(3, 0.3)], [hit(4, 0.2)], []])
-
-    assert [one.chunk_id for one in merged] == [1, 2, 4, 3]
-    assert [one.score for one in merged] == [0.9, 0.7, 0.3, 0.2]
-    assert in_turns([]) == []
-    assert in_turns([[hit(1, 0.5)]]) == [hit(1, 0.5)]
