@@ -1,7 +1,9 @@
 # The only list of commands; the README, pre-commit and CI call it.
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest
+# Whole files go to a worker: their tests share models and servers.
+N_WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(N_WORKERS) --dist loadfile
 
 .PHONY: help up demo setup models test test-all check fmt lint types bench clean
 

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
 
 from ingest.knowledge_base import KnowledgeBase
 from tests.fakes import FakeModel, load_plain

@@ -15,7 +15,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
 
 import chromadb  # noqa: F401 - once, for all forks
 import numpy as np

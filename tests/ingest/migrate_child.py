@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 from time import sleep
 
-sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
 
 import chromadb  # noqa: F401 - once, for all forks
 

@@ -5,7 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
 
 import numpy as np
 
