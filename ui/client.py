@@ -41,16 +41,19 @@ _ANSWER_S = 600.0  # silence between two events; a cold model on a small machine
 class Client:
     """A connection to one server; use it as a context manager.
 
+    Args:
+        token: a key or the token of a login; empty where the server asks for none.
     Raises:
         ServerGoneError: from any call, if nobody answers.
         RefusedError: from any call, if the server answers with an error.
     """
 
-    def __init__(self, api_url: str) -> None:
+    def __init__(self, api_url: str, token: str = "") -> None:
         self.api_url = api_url.rstrip("/")
         # Proxies of the environment are ignored: what the user asks goes to this server only.
         self._http = httpx.Client(
             base_url=self.api_url,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
             trust_env=False,
         )

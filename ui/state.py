@@ -13,6 +13,7 @@ from ui.marks import without_marks
 from ui.shapes import Job, Passage, Reply
 from ui.words import Language, Words, language_for
 
+COOKIE = "quire_session"  # that the login sets; app/access/login.py knows it by the same name
 N_HISTORY = 6  # earlier exchanges that go along with a question
 MAX_HISTORY = 4_000  # characters of each message of them
 MAX_TURNS = 100  # kept and shown
@@ -69,6 +70,12 @@ def session() -> Session:
 def api_url() -> str:
     """Return the address of the server, as `ui_app` was told."""
     return str(st.secrets["quire"]["api_url"])
+
+
+def token() -> str:
+    """Return what shows who asks: what was typed here, or the login's cookie; may be empty."""
+    typed = st.session_state.get("token", "")
+    return str(typed or st.context.cookies.get(COOKIE, ""))
 
 
 def history(turns: Sequence[Turn]) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from ui.errors import RefusedError, UiError
 from ui.format import clip, error_text, file_name, place_text, plain_html, plain_markdown
 from ui.marks import cited_spans, source_html
 from ui.shapes import Citation, Collection, Passage
-from ui.state import Session, api_url, session
+from ui.state import Session, api_url, session, token
 from ui.words import Words
 
 
@@ -99,7 +99,7 @@ def open_source(passage: Passage, citations: Sequence[Citation], words: Words) -
             f'<div class="q-muted">{plain_html(passage.path, 300)}</div>'
         )
         try:
-            with Client(api_url()) as client:
+            with Client(api_url(), token()) as client:
                 text = client.text(passage.document_id).text
         except RefusedError:
             text = ""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 from anyio import CapacityLimiter, from_thread, to_thread
@@ -47,7 +48,7 @@ class Feed(Generic[T]):
 
     def start(self, executor: ThreadPoolExecutor) -> Future[None]:
         """Begin to drain the iterator in a thread of `executor`."""
-        self._future = executor.submit(self._drain)
+        self._future = executor.submit(copy_context().run, self._drain)
         self._future.add_done_callback(lambda _: self._wake())
         return self._future
 
@@ -151,7 +152,7 @@ class Bridge:
             BusyError: every thread is taken.
             CancelledError: the client went away.
         """
-        future = self._take(lambda: self._executor.submit(work))
+        future = self._take(lambda: self._executor.submit(copy_context().run, work))
         return await unless_gone(request, lambda: asyncio.wrap_future(future))
 
     async def upload(self, request: Request, work: Callable[[Iterator[bytes]], T]) -> T:

@@ -30,7 +30,7 @@ from ui.shapes import (
     reply_from,
     sentence_from,
 )
-from ui.state import Session, Turn, api_url, history, session
+from ui.state import Session, Turn, api_url, history, session, token
 from ui.stream import Event
 from ui.trace import refused_text, trace_html
 from ui.widgets import (
@@ -53,7 +53,7 @@ def show() -> None:
     words = state.words
     st.title(words("ask_title"), anchor=False)
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             status, collections = client.status(), client.collections()
     except UiError as error:
         show_error(error, words, key="retry_status", retry=nothing)
@@ -137,7 +137,7 @@ def _stream(turn: Turn, slot: st.delta_generator.DeltaGenerator, words: Words) -
     drawing = _Drawing(slot, words)
     try:
         with (
-            Client(api_url()) as client,
+            Client(api_url(), token()) as client,
             client.ask(turn.question, turn.collection, history(earlier)) as events,
         ):
             for event in events:

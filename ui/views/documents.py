@@ -20,7 +20,7 @@ from ui.format import (
 )
 from ui.marks import chunks_html, windows
 from ui.shapes import Collection, Document, Status
-from ui.state import api_url, session
+from ui.state import api_url, session, token
 from ui.views.folders import show_folders, warn_of_held
 from ui.views.jobs import show_earlier, show_jobs
 from ui.views.upkeep import show_upkeep
@@ -37,7 +37,7 @@ def show() -> None:
     words = session().words
     st.title(words("documents_title"), anchor=False)
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             status, collections = client.status(), client.collections()
     except UiError as error:
         show_error(error, words, key="retry_status", retry=nothing)
@@ -94,7 +94,7 @@ def _add(collections: list[Collection], words: Words) -> None:
 def _send(collection: str, files: list[tuple[str, BinaryIO]], words: Words) -> None:
     state = session()
     try:
-        with st.spinner(words("sending")), Client(api_url()) as client:
+        with st.spinner(words("sending")), Client(api_url(), token()) as client:
             job_id = client.upload(collection, files)
     except UiError as error:
         st.error(error_text(error, words))
@@ -118,7 +118,7 @@ def _list(status: Status, collections: list[Collection], words: Words) -> None:
     )
     page = int(st.session_state.get("documents_page_number", 1))
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             found, total = _fetch(client, collection, query or "", page)
             if total and not found:  # the list has become shorter than the page chosen
                 page = st.session_state["documents_page_number"] = 1
@@ -211,7 +211,7 @@ def _preview(document: Document, words: Words) -> None:
     @st.dialog(plain_markdown(title, 80), width="medium")
     def dialog() -> None:
         try:
-            with Client(api_url()) as client:
+            with Client(api_url(), token()) as client:
                 found = client.text(document.id)
         except UiError as error:
             st.error(error_text(error, words))
@@ -242,7 +242,7 @@ def _delete(document: Document, words: Words) -> None:
         if not sure:
             return
         try:
-            with Client(api_url()) as client:
+            with Client(api_url(), token()) as client:
                 client.delete(document.id)
         except UiError as error:
             st.error(error_text(error, words))

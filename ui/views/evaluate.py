@@ -13,7 +13,7 @@ from ui.exam_client import ExamClient
 from ui.exam_shapes import Comparison, Exam, Figure, Miss, Run, WholeRun
 from ui.format import clip, error_text, file_name, plain_html, plain_markdown, when_text
 from ui.shapes import Collection
-from ui.state import api_url, session
+from ui.state import api_url, session, token
 from ui.widgets import choose_collection, nothing, pick_collection, show_error
 from ui.words import Words
 
@@ -51,7 +51,7 @@ def show() -> None:
     words = state.words
     st.title(words("evaluate_title"), anchor=False)
     try:
-        with ExamClient(api_url()) as client:
+        with ExamClient(api_url(), token()) as client:
             collections = client.collections()
             exams = client.exams(choose_collection(state, collections))
             runs = client.runs(exams[0].id) if exams else []
@@ -156,7 +156,7 @@ def _take(exam: Exam, runs: Sequence[Run], words: Words, *, has_reranker: bool) 
 def _progress(exam_id: str, words: Words) -> None:
     """Draw the runs that are under way; when none is left, the whole page is drawn anew."""
     try:
-        with ExamClient(api_url()) as client:
+        with ExamClient(api_url(), token()) as client:
             runs = [run for run in client.runs(exam_id) if run.is_under_way]
     except UiError as error:
         st.error(error_text(error, words))
@@ -333,7 +333,7 @@ def _interval(name: str, one: Figure, *, is_signed: bool = False) -> str:
 def _asked(what: Callable[[ExamClient], T], words: Words) -> T | None:
     """Ask the server; an error is shown."""
     try:
-        with ExamClient(api_url()) as client:
+        with ExamClient(api_url(), token()) as client:
             return what(client)
     except UiError as error:
         st.error(error_text(error, words))
@@ -343,7 +343,7 @@ def _asked(what: Callable[[ExamClient], T], words: Words) -> T | None:
 def _do(what: Callable[[ExamClient], object], said: str, words: Words) -> None:
     """Tell the server to do something, then draw the page anew."""
     try:
-        with ExamClient(api_url()) as client:
+        with ExamClient(api_url(), token()) as client:
             what(client)
     except UiError as error:
         st.error(error_text(error, words))

@@ -8,7 +8,7 @@ from ui.client import Client
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown, when_text
 from ui.shapes import Collection, Watched
-from ui.state import api_url, session
+from ui.state import api_url, session, token
 from ui.words import Words
 
 _POLL_S = 3.0
@@ -28,7 +28,7 @@ _COLORS = {"watching": "green", "starting": "blue", "stopped": "gray"}
 def warn_of_held(words: Words) -> None:
     """Say that deletions wait for a word, whatever else is looked at."""
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             asking = [one for one in client.watched() if one.is_asking]
     except UiError:
         return  # said where the folders are listed
@@ -46,7 +46,7 @@ def show_folders(collections: list[Collection], words: Words) -> None:
 
 def _list(words: Words) -> None:
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             watched = client.watched()
     except UiError as error:
         st.error(error_text(error, words))
@@ -125,7 +125,7 @@ def _ask_confirm(one: Watched, words: Words) -> None:
         if not _sure(words("confirm_yes"), words):
             return
         try:
-            with Client(api_url()) as client:
+            with Client(api_url(), token()) as client:
                 client.confirm(one.folder, one.collection)
         except UiError as error:
             st.error(error_text(error, words))
@@ -145,7 +145,7 @@ def _ask_unwatch(one: Watched, words: Words) -> None:
         if not _sure(words("unwatch"), words):
             return
         try:
-            with Client(api_url()) as client:
+            with Client(api_url(), token()) as client:
                 client.unwatch(one.folder, one.collection, is_forgotten=is_forgotten)
         except UiError as error:
             st.error(error_text(error, words))
@@ -195,7 +195,7 @@ def _watch(folder: str, collection: str, words: Words) -> None:
         st.warning(words("folder_needed"))
         return
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             client.watch(folder, collection)
     except UiError as error:
         st.error(error_text(error, words))

@@ -10,7 +10,7 @@ from ui.client import Client
 from ui.errors import UiError
 from ui.format import clip, error_text, file_name, pace_text, plain_markdown, when_text
 from ui.shapes import FileError, Job
-from ui.state import api_url, session
+from ui.state import api_url, session, token
 from ui.words import Words
 
 _POLL_S = 0.5  # while something is read
@@ -51,7 +51,7 @@ def show_earlier(words: Words) -> None:
 
 def _fetched(words: Words) -> list[Job] | None:
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             return client.jobs()
     except UiError as error:
         st.error(error_text(error, words))
@@ -189,7 +189,7 @@ def _retry_button(job: Job, words: Words) -> None:
 def _retry(job_id: str, words: Words) -> None:
     state = session()
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             client.retry(job_id)
     except UiError as error:
         st.toast(error_text(error, words), icon=":material/error:")
@@ -201,7 +201,7 @@ def _retry(job_id: str, words: Words) -> None:
 
 def _cancel(job_id: str, words: Words) -> None:
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             client.cancel(job_id)
     except UiError as error:
         st.toast(error_text(error, words), icon=":material/error:")

@@ -10,7 +10,7 @@ from ui.client import Client
 from ui.errors import UiError
 from ui.format import duration_text, error_text, plain_markdown
 from ui.shapes import Index, Migration
-from ui.state import api_url
+from ui.state import api_url, token
 from ui.words import Words
 
 _POLL_S = 3.0
@@ -27,7 +27,7 @@ def show_upkeep(words: Words) -> None:
 
 def _states(words: Words) -> None:
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             index, migrations = client.index(), client.migrations()
     except UiError as error:
         st.error(error_text(error, words))
@@ -78,7 +78,7 @@ def _index(index: Index, words: Words) -> None:
 
 def _do(what: Callable[[Client], None], said: str, words: Words) -> None:
     try:
-        with Client(api_url()) as client:
+        with Client(api_url(), token()) as client:
             what(client)
     except UiError as error:
         st.error(error_text(error, words))
@@ -137,7 +137,7 @@ def _ask_revert(one: Migration, words: Words) -> None:
         if not is_sure:
             return
         try:
-            with Client(api_url()) as client:
+            with Client(api_url(), token()) as client:
                 client.revert(one.collection)
         except UiError as error:
             st.error(error_text(error, words))
