@@ -42,6 +42,8 @@ class EngineSettings:
     gpu_overhead_bytes: int = 0  # of every GPU, left alone
     is_spread: bool = False  # models go to all GPUs, also if one would hold them
     is_speculating: bool = True  # try tokens ahead of an answer where that pays
+    registries: tuple[str, ...] = ()  # host or host:port that models may come from; empty = any
+    is_inside_reachable: bool = True  # also registries on this machine and in its networks
 
 
 def parse_duration(text: str) -> float:
@@ -87,6 +89,7 @@ def engine_settings_from(env: Mapping[str, str], *, home: Path) -> EngineSetting
         gpu_overhead_bytes=_read(env, "OLLAMA_GPU_OVERHEAD", parse_bytes, "0"),
         is_spread=_read(env, "OLLAMA_SCHED_SPREAD", parse_flag, "0"),
         is_speculating=_read(env, "OLLAMA_SPECULATION", _auto_or_off, "auto"),
+        registries=_read(env, "OLLAMA_REGISTRIES", _comma_list, ""),
     )
 
 

@@ -21,6 +21,7 @@ from engine.errors import (
     ModelRequiredError,
     RequestError,
 )
+from engine.library.reach import Reach
 from engine.library.store import Library
 from engine.library.template.go.facts import go_facts
 from engine.loading import Loader
@@ -65,6 +66,7 @@ class Engine:
             settings.extra_models_dirs,
             is_pruning=settings.is_pruning,
             key_path=settings.key_path,
+            reach=Reach(settings.registries, settings.is_inside_reachable),
         )
         self.virtual: VirtualModels | None = None
         self._loader = Loader(settings, self._find)

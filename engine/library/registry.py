@@ -11,6 +11,7 @@ from engine.errors import LibraryError, ModelNameError, ModelNotFoundError, Regi
 from engine.library.download import Patience, download
 from engine.library.manifest import MANIFEST_TYPE, Manifest, parse_manifest
 from engine.library.names import ModelName, is_cloud, parse, scheme_of
+from engine.library.reach import Reach
 from engine.library.registry_client import Registry
 from engine.library.store import Library
 from engine.library.upload import Request, send, upload
@@ -103,16 +104,27 @@ def connected(
         raise ModelNameError("invalid model name")
     if scheme == "http" and not insecure:
         raise RegistryError("insecure protocol http")
-    if insecure and scheme_of(typed) is None and not _speaks_tls(wanted):
+    library.reach.check_registry(*_host_and_port(wanted))
+    if insecure and scheme_of(typed) is None and not _speaks_tls(wanted, library.reach):
         scheme = "http"
-    with Registry(wanted, scheme=scheme, insecure=insecure, key_path=library.key_path) as registry:
+    with Registry(
+        wanted, scheme=scheme, insecure=insecure, key_path=library.key_path, reach=library.reach
+    ) as registry:
         yield registry
 
 
-def _speaks_tls(wanted: ModelName) -> bool:
+def _host_and_port(wanted: ModelName) -> tuple[str, int | None]:
+    try:
+        url = httpx.URL(f"https://{wanted.host}")
+    except httpx.InvalidURL as error:
+        raise RegistryError(f"no address of a registry: {wanted.host}") from error
+    return url.host, url.port
+
+
+def _speaks_tls(wanted: ModelName, reach: Reach) -> bool:
     """Ask a registry that may be insecure whether it is."""
     try:
-        with Registry(wanted, scheme="https", insecure=True) as registry:
+        with Registry(wanted, scheme="https", insecure=True, reach=reach) as registry:
             return registry.answers()
     except httpx.InvalidURL as error:
         raise RegistryError(f"no address of a registry: {wanted.host}") from error

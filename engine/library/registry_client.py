@@ -21,6 +21,7 @@ from engine.library.auth import (
     signature,
 )
 from engine.library.names import ModelName
+from engine.library.reach import ANYWHERE, Reach, bind
 from engine.version import OLLAMA_VERSION
 
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -47,6 +48,7 @@ class Registry:
         insecure: plain HTTP and unknown certificates are accepted.
         key_path: what signs requests for tokens; without it they are not signed.
         silence_s: how long an answer may bring nothing.
+        reach: where connections may go.
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class Registry:
         insecure: bool,
         key_path: Path | None = None,
         silence_s: float = _TIMEOUT_S,
+        reach: Reach = ANYWHERE,
     ) -> None:
         self.base = f"{scheme}://{name.host}/v2/{name.namespace}/{name.model}"
         self._name, self._scheme, self._insecure = name, scheme, insecure
-        self._key_path = key_path
+        self._key_path, self._reach = key_path, reach
         self._token: str | None = None
         self._token_lock = threading.Lock()
         self._client = httpx.Client(
@@ -71,6 +74,7 @@ class Registry:
             # A redirect to plain HTTP is refused here too: the hook sees every hop.
             event_hooks={"request": [self._check_scheme]},
         )
+        bind(self._client, reach)
 
     def __enter__(self) -> Registry:
         return self
@@ -91,6 +95,7 @@ class Registry:
             insecure=self._insecure,
             key_path=self._key_path,
             silence_s=silence_s,
+            reach=self._reach,
         )
         other._token = self._token
         return other
@@ -161,6 +166,8 @@ class Registry:
                 f"insecure protocol {request.url.scheme} to {request.url.host}; "
                 "allow it with --insecure if you trust the network"
             )
+        # An address as such is refused here as well: a proxy would go there for us.
+        self._reach.check_address(request.url.host, request.url.port, request.url.host)
 
     def _renew_token(self, refused: str | None, header: str) -> None:
         """Answer a challenge, unless another thread has done so meanwhile."""

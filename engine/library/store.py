@@ -32,6 +32,7 @@ from engine.library.manifest import (
 )
 from engine.library.manifests import ManifestFolder
 from engine.library.names import ModelName, is_cloud, parse
+from engine.library.reach import ANYWHERE, Reach
 from engine.types import ModelEntry
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Library:
         is_pruning: whether blobs that a replaced model leaves behind, and old leftovers, go.
         key_path: the key that answers registries' challenges; made when first needed. Without
             one, tokens are asked for without a signature.
+        reach: the registries that models may be had from.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class Library:
         *,
         is_pruning: bool = True,
         key_path: Path | None = None,
+        reach: Reach = ANYWHERE,
     ) -> None:
-        self.root = root
+        self.root, self.reach = root, reach
         self.is_pruning, self.key_path = is_pruning, key_path
         others = [_blob_folder(extra) for extra in extra_roots]
         self.blobs = _blob_folder(root, others)
