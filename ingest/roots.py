@@ -16,7 +16,7 @@ from ingest.reconcile import Changes, Known, out_of_sight, reconcile
 from ingest.roots_store import RootsStore
 from ingest.tasks import FORGOTTEN
 from ingest.types import Job
-from ingest.watch import Look, Pace, Watcher, WatchState
+from ingest.watch import Look, Pace, Watcher, WatchState, check_folder
 
 log = logging.getLogger(__name__)
 
@@ -186,10 +186,12 @@ class Roots:
         Raises:
             CollectionNameError: the name cannot be a collection's.
             ModelMissingError: the collection's embedding model is not installed.
+            FileRefusedError: the folder is one of the system's own.
             IngestError: the folder's name cannot be written down.
         """
         folder = _named(folder)
         if is_kept:
+            check_folder(folder)
             self._hands.prepare(collection)
             self._hands.store.add(str(folder), collection)
         with self._lock:

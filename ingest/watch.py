@@ -10,9 +10,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from ingest.errors import FileRefusedError
 from ingest.folders import identity_of
 from ingest.ignore import IGNORE_FILES, is_never
-from ingest.mounts import Events, events_of
+from ingest.mounts import Events, events_of, is_made_up
 from ingest.reconcile import Seen
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,26 @@ class Look:
 
 
 Follow = Callable[[Look], bool]  # make the catalogue say the same; tells whether it does
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose files the kernel makes up: they are no documents and have no end.
+
+    Raises:
+        FileRefusedError: it is such a one.
+    """
+    if is_made_up(str(folder.resolve()), _mounts()):
+        raise FileRefusedError(
+            f"{folder} holds devices or what the system makes up, no documents; name a folder of "
+            "documents"
+        )
+
+
+def _mounts() -> str:
+    try:
+        return _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:  # another kind of system
+        return ""
 
 
 class Watcher:
@@ -126,11 +147,7 @@ class Watcher:
     def _events(self) -> Events:
         if self._pace.is_polling is not None:
             return "none" if self._pace.is_polling else "reported"
-        try:
-            mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-        except OSError:
-            return "reported"
-        return events_of(str(self.folder.resolve()), mounts)
+        return events_of(str(self.folder.resolve()), _mounts())
 
     def _ticks(self, pace: Pace) -> Iterator[bool]:
         """Yield at every look, with whether the system says that something changed."""

@@ -1,6 +1,6 @@
 import pytest
 
-from ingest.mounts import events_of
+from ingest.mounts import events_of, is_made_up
 
 MOUNTS = r"""
 /dev/vda / ext4 rw,relatime 0 0
@@ -45,3 +45,26 @@ def test_folders_without_events_are_known_by_their_file_system(folder, expected)
 
 def test_where_no_mounts_are_listed_events_are_trusted():
     assert events_of("/Users/me", "") == "reported"
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("/proc", True),
+        ("/proc/self/fd", True),
+        ("/dev", True),
+        ("/dev/shm", True),
+        ("/developers", False),
+        ("/proceedings", False),
+        ("/home/me/docs", False),
+        ("/mnt/nfs/docs", False),
+        ("/", False),
+    ],
+)
+def test_what_the_kernel_makes_up_is_known(folder, expected):
+    assert is_made_up(folder, MOUNTS) is expected
+
+
+def test_without_a_list_of_mounts_nothing_is_made_up_but_devices():
+    assert not is_made_up("/proc", "")
+    assert is_made_up("/dev", "")

@@ -99,3 +99,14 @@ def test_others_cannot_name_folders_of_this_machine(ask, folder):
 )
 def test_loopback_is_known(host, expected):
     assert is_local(host) is expected
+
+
+@pytest.mark.parametrize("place", ["/proc", "/sys", "/dev"])
+def test_folders_of_the_system_itself_are_refused(ask, place):
+    http = ask()
+
+    reply = http.post("/kb/watched", json={"folder": place})
+
+    assert reply.status_code == 400
+    assert "no documents" in reply.json()["error"]
+    assert http.get("/kb/watched").json()["watched"] == []
