@@ -23,6 +23,11 @@ if ! has_any docker-registry registry; then
   # The tests start one of their own; the package's service would stay and listen on port 5000.
   if [ -d /run/systemd/system ]; then systemctl disable --now docker-registry 2>/dev/null || true; fi
 fi
+if ! has_any nginx /usr/sbin/nginx; then
+  add 'the reverse proxy' 'nginx-light openssl'
+  # Likewise.
+  if [ -d /run/systemd/system ]; then systemctl disable --now nginx 2>/dev/null || true; fi
+fi
 sh deploy/fetch_templates.sh \
   || printf 'warning: no chat templates of known models; their comparison will be reported as skipped\n' >&2
 if command -v npm >/dev/null 2>&1; then
