@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +13,7 @@ from ingest import rows_store as rows
 from ingest.context import searchable_text
 from ingest.errors import DocumentNotFoundError
 from ingest.lexical import LEXICAL_VERSION
+from ingest.listing_store import Statistics, Wanted, clauses, statistics_of
 from ingest.rows_store import Place, Removed, VectorsMissingError
 from ingest.schema import create_lexical_table, drop_lexical_table
 from ingest.spaces_store import collection_number, space_ids, spaces_of, written_ids
@@ -63,22 +65,13 @@ class Documents:
             raise DocumentNotFoundError(document)
         return rows.document_from(row)
 
-    def listed(
-        self, collection: str | None, query: str, limit: int, offset: int
-    ) -> tuple[list[Document], int]:
-        """List documents, newest first, whose title or a path contains the query."""
-        wanted = "%" + query.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        where = r"""
-            WHERE (:name IS NULL OR c.name = :name)
-            AND (:query = '' OR d.title LIKE :wanted ESCAPE '\' OR EXISTS (
-                SELECT 1 FROM places WHERE document_id = d.id AND path LIKE :wanted ESCAPE '\'))
-        """
-        values = {"name": collection, "query": query, "wanted": wanted}
+    def listed(self, wanted: Wanted, limit: int, offset: int) -> tuple[list[Document], int]:
+        """List documents page by page, and count all that are wanted."""
+        where, order, values = clauses(wanted)
         page = {"limit": max(0, limit), "offset": max(0, offset)}
         with self._store.reading() as connection:
             found = connection.execute(
-                f"{_DOCUMENTS} {where} ORDER BY d.added_at DESC, d.id LIMIT :limit OFFSET :offset",
-                values | page,
+                f"{_DOCUMENTS} {where} {order} LIMIT :limit OFFSET :offset", values | page
             ).fetchall()
             (total,) = connection.execute(
                 "SELECT count(*) FROM documents d JOIN collections c ON c.id = d.collection_id"
@@ -86,6 +79,11 @@ class Documents:
                 values,
             ).fetchone()
         return [rows.document_from(row) for row in found], int(total)
+
+    def figures(self, collections: Sequence[str] | None = None) -> Statistics:
+        """Count what is stored: by type, folder, day; of all collections or some."""
+        with self._store.reading() as connection:
+            return statistics_of(connection, collections)
 
     def loaded(self, document: str) -> Loaded:
         """Read a document's text with its structure.
@@ -101,6 +99,11 @@ class Documents:
                 raise DocumentNotFoundError(document)
             text = rows.text_of(connection, document)
         return Loaded(text, rows.blocks_from(row[0]), title=row[1], media_type=row[2])
+
+    def part(self, document: str, start: int, end: int) -> str:
+        """Read a part of a document's text; nothing if there is no such document."""
+        with self._store.reading() as connection:
+            return rows.slice_of(connection, document, start, max(start, end))
 
     def chunks(self, document: str) -> list[Chunk]:
         """List the chunks of a document in order.
@@ -119,6 +122,44 @@ class Documents:
             if not found and "next" in spaces:  # the current model was not there when it came
                 found = list(rows.chunks_of(connection, spaces["next"].id, document, text))
             return [chunk for _, chunk in found]
+
+    def chunks_in(self, document: str, start: int, end: int) -> tuple[list[Chunk], int, int]:
+        """List the chunks that reach into a part of a text.
+
+        Returns:
+            The chunks, which of the document's the first one is, and how many it has.
+        Raises:
+            DocumentNotFoundError: there is none of that id.
+        """
+        of_space = "FROM chunks WHERE document_id = ? AND collection_id = ?"
+        with self._store.reading() as connection:
+            row = connection.execute(
+                "SELECT collection_id FROM documents WHERE id = ?", (document,)
+            ).fetchone()
+            if row is None:
+                raise DocumentNotFoundError(document)
+            spaces = spaces_of(connection, row[0])
+            for state in ("current", "next"):  # the current model was not there when it came
+                own = (document, spaces[state].id if state in spaces else 0)
+                (total,) = connection.execute(f"SELECT count(*) {of_space}", own).fetchone()
+                if total:
+                    break
+            (first,) = connection.execute(
+                f'SELECT count(*) {of_space} AND "end" <= ?', (*own, start)
+            ).fetchone()
+            found = connection.execute(
+                f'SELECT start, "end", headings, page, n_tokens, language {of_space}'
+                ' AND "end" > ? AND start < ? ORDER BY start',
+                (*own, start, end),
+            ).fetchall()
+            last = max((row[1] for row in found), default=0)
+            shift = found[0][0] if found else 0
+            text = rows.slice_of(connection, document, shift, last)
+        chunks = [
+            Chunk(a, b, text[a - shift : b - shift], tuple(json.loads(h)), page, n, language=lang)
+            for a, b, h, page, n, lang in found
+        ]
+        return chunks, first, total
 
     def ids(self, collection: str) -> list[str]:
         """List the ids of a collection's documents, oldest first."""
@@ -140,6 +181,29 @@ class Documents:
                 (collection, root),
             ).fetchall()
         return [KnownPlace(Place(*row[:4]), *row[4:]) for row in found]
+
+    def places_of(self, document: str) -> list[Place]:
+        """List where a document was found; none if it is not stored."""
+        with self._store.reading() as connection:
+            found = connection.execute(
+                "SELECT path, root, mtime_ns, size_bytes FROM places WHERE document_id = ?"
+                " ORDER BY root, path",
+                (document,),
+            ).fetchall()
+        return [Place(*row) for row in found]
+
+    def stored(self, digests: Iterable[str]) -> set[str]:
+        """Tell which of some files are stored, in whichever collection."""
+        with self._store.reading() as connection:
+            names = [row[0] for row in connection.execute("SELECT name FROM collections")]
+            by_id = {document_id(name, one): one for one in digests for name in names}
+            found: set[str] = set()
+            for batch in rows.batches(list(by_id)):
+                known = connection.execute(
+                    f"SELECT id FROM documents WHERE id IN ({rows.marks(batch)})", batch
+                )
+                found |= {by_id[row[0]] for row in known}
+        return found
 
     def holds(self, document: str, loader_version: int) -> bool:
         """Tell whether a document is stored as today's loader would store it."""

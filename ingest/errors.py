@@ -70,6 +70,10 @@ class DocumentNotFoundError(IngestError):
         self.document_id = document_id
 
 
+class NoPictureError(IngestError):
+    """A page of a document cannot be shown as a picture; the message says why."""
+
+
 class JobNotFoundError(IngestError):
     """No such job."""
 

@@ -22,6 +22,7 @@ POINTS = (
     "document kept",
     "vectors indexed",
     "index followed",
+    "original kept",
     "space begun",
     "document carried",
     "space filled",

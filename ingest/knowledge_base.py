@@ -18,11 +18,13 @@ from ingest.embedders import Embedders
 from ingest.faults import reach
 from ingest.jobs import Aids, Worker
 from ingest.jobs_store import Jobs, Task
+from ingest.listing_store import Wanted
 from ingest.loading import loading_of
 from ingest.lock import FolderLock
 from ingest.migrations import MigrationHands, Migrations
 from ingest.naming import require_name
 from ingest.nearest import Nearest
+from ingest.pages import Pages
 from ingest.pipeline import Bound, Limits, Load, Pipeline, is_disk_full, storage_full
 from ingest.rates import Meter
 from ingest.reconcile import Known
@@ -73,7 +75,10 @@ class KnowledgeBase:
             opened.callback(FolderLock(self._folder / "lock").release)
             self._store = Store(self._folder / "kb.sqlite3")
             opened.callback(self._store.close)
-            self._documents = Documents(self._store)
+            self._documents = held = Documents(self._store)
+            self.listed, self.figures, self.chunks_in = held.listed, held.figures, held.chunks_in
+            self.pages = Pages(held, self._folder / "originals")
+            opened.callback(self.pages.close)
             self._searches = Searches(self._store)
             self._spaces = SpacesStore(self._store)
             self._jobs = Jobs(self._store)
@@ -82,9 +87,7 @@ class KnowledgeBase:
             self._nearest = Nearest(
                 self._spaces, self._embedders, self._index, self._searches, self._documents
             )
-            ahead = ahead_of(
-                n_workers, loading.load, self._documents, loading.version, max_file_bytes
-            )
+            ahead = ahead_of(n_workers, loading.load, held, loading.version, max_file_bytes)
             self._pipeline = Pipeline(
                 self._documents,
                 self._index,
@@ -106,6 +109,7 @@ class KnowledgeBase:
                 max_file_bytes,
                 meter,
                 {"carry": self._migrations.carry, "switch": self._migrations.switch},
+                self.pages.keep,
             )
             self._worker = Worker(
                 self._jobs,
@@ -278,6 +282,7 @@ class KnowledgeBase:
         reach("collection deleted")
         for one in spaces:
             self._index.drop(one)
+        self.pages.forget()
 
     def model_of_new(self) -> Embedder:
         """Tell which embedding model a new collection gets."""
@@ -315,12 +320,13 @@ class KnowledgeBase:
     def documents(
         self, collection: str | None = None, *, query: str = "", limit: int = 100, offset: int = 0
     ) -> tuple[list[Document], int]:
-        """List documents, newest first, and tell how many there are in all.
+        """List documents, newest first, and tell how many there are in all; see `listed`.
 
         Args:
             query: text that the title or a path must contain.
         """
-        return self._documents.listed(collection, query, limit, offset)
+        names = None if collection is None else (collection,)
+        return self.listed(Wanted(names, query), limit, offset)
 
     def document(self, document_id: str) -> Document:
         """Look one document up.
@@ -330,13 +336,15 @@ class KnowledgeBase:
         """
         return self._documents.document(document_id)
 
-    def text(self, document_id: str) -> str:
-        """Read a document's loaded text, which all offsets count.
+    def text(self, document_id: str, start: int = 0, end: int | None = None) -> str:
+        """Read a document's loaded text, which all offsets count, or a part of it.
 
         Raises:
             DocumentNotFoundError: there is none of that id.
         """
-        return self._documents.loaded(document_id).text
+        if end is None:
+            return self._documents.loaded(document_id).text[start:]
+        return self._documents.part(document_id, start, end)
 
     def chunks(self, document_id: str) -> list[Chunk]:
         """List the chunks of a document in order.
@@ -352,9 +360,11 @@ class KnowledgeBase:
         Raises:
             DocumentNotFoundError: there is none of that id.
         """
+        digest = self._documents.document(document_id).digest
         change = self._documents.remove(document_id)
         reach("document deleted")
         self._pipeline.follow(change)
+        self.pages.forget(digest)
         self._worker.wake()
 
     # Search
@@ -448,21 +458,21 @@ class KnowledgeBase:
         if not self._jobs.unfinished():
             self._documents.free_unused_vectors()
         self._staging.sweep(self._jobs.staged())
+        self.pages.forget()
 
     def _reconcile_index(self) -> None:
         self._index.reconcile(self._expected(), self._documents.vectors_of)
 
     def _expected(self) -> dict[int, Expected]:
-        return {
-            number: Expected(self._documents.chunk_ids(number))
-            for number in self._store.space_ids()
-        }
+        ids = self._documents.chunk_ids
+        return {number: Expected(ids(number)) for number in self._store.space_ids()}
 
     def _tidy(self) -> None:
         """Clean up when the queue has run empty."""
         if self._index.is_behind:
             self._reconcile_index()
         self._documents.free_unused_vectors()
+        self.pages.forget()
         self._store.truncate_log()
 
     def _root_hands(self) -> RootHands:
@@ -471,9 +481,7 @@ class KnowledgeBase:
             self._is_wanted,
             known=self._known,
             prepare=self._prepare,
-            sync=lambda folder, name, is_confirmed: self.sync(
-                folder, name, is_confirmed=is_confirmed
-            ),
+            sync=lambda folder, name, sure: self.sync(folder, name, is_confirmed=sure),
             job=self.job,
             queue=self._queue,
             cancel=self._cancel_following,

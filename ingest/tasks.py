@@ -51,6 +51,7 @@ class Hands:
     max_file_bytes: int
     meter: Meter = field(default_factory=Meter)
     more: Mapping[TaskKind, Run] = field(default_factory=dict)  # kinds of tasks besides these
+    keep: Callable[[Path], None] = lambda _: None  # an upload that is stored now
 
 
 def run_task(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, str]:
@@ -93,7 +94,9 @@ def _upload(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, 
     reach("file read")
     hands.meter.add_bytes(n_bytes)
     place = Place(waiting.task.path, size_bytes=n_bytes)
-    return hands.pipeline.ingest(waiting.collection, held.pop, place, report), ""
+    outcome = hands.pipeline.ingest(waiting.collection, held.pop, place, report)
+    hands.keep(staged)  # after a crash before this the task is done again
+    return outcome, ""
 
 
 def _file(hands: Hands, waiting: Waiting, report: Report) -> tuple[TaskState, str]:

@@ -37,7 +37,7 @@ def load(data: bytes, name: str, *, find_ocr: ocr.FindOcr = ocr.find) -> Loaded:
     failed: list[str] = []
     silent = 0
     number = 0
-    with _opened(data) as image:
+    with opened(data) as image:
         media_type = _MEDIA_TYPES.get(image.format or "", f"image/{(image.format or '').lower()}")
         for number, picture in enumerate(_pictures(image), 1):
             builder.page = number
@@ -62,8 +62,13 @@ def load(data: bytes, name: str, *, find_ocr: ocr.FindOcr = ocr.find) -> Loaded:
     )
 
 
-def _opened(data: bytes) -> Image.Image:
-    """Open a picture by its first bytes; nothing is unpacked yet."""
+def opened(data: bytes) -> Image.Image:
+    """Open a picture by its first bytes; nothing is unpacked yet.
+
+    Raises:
+        BrokenFileError: it is no picture that is read.
+        TooLargeError: it claims hundreds of millions of pixels.
+    """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:

@@ -59,7 +59,7 @@ def load(data: bytes, name: str, *, find_ocr: ocr.FindOcr = ocr.find) -> Loaded:
         EmptyFileError: no page holds text, nor could any be recognised.
         BrokenFileError: damaged or cut off.
     """
-    with _opened(data) as document:
+    with opened(data) as document:
         with _PDFIUM:
             metadata = document.get_metadata_dict(skip_empty=True)
             labels = _labels(document)
@@ -93,7 +93,13 @@ def _is_placeholder(value: str) -> bool:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
+def opened(data: bytes) -> Iterator[pypdfium2.PdfDocument]:
+    """Open a PDF; closed when the context ends.
+
+    Raises:
+        EncryptedFileError: it does not open without a password, or is under a lock of rights.
+        BrokenFileError: damaged or cut off.
+    """
     try:
         with _PDFIUM:
             document = pypdfium2.PdfDocument(data)

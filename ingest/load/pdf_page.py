@@ -146,7 +146,7 @@ class _Reader:
         self.smuggled = ""
         self._text = text
         self._handle = ctypes.cast(text.raw, ctypes.c_void_p).value
-        self._characters = _characters(text, min(text.count_chars(), MAX_CHARACTERS))
+        self._characters = characters_of(text, min(text.count_chars(), MAX_CHARACTERS))
         self._is_odd = _ODD.search(self._characters) is not None
         self.is_garbled = _is_garbled(self._characters)
         self._width, self._height = page.get_size()  # as shown, so after rotation
@@ -375,7 +375,7 @@ def _is_covered(page: pypdfium2.PdfPage) -> bool:
     return area >= SCAN_SHARE * (right - left) * (top - bottom)
 
 
-def _characters(text: pypdfium2.PdfTextPage, n: int) -> str:
+def characters_of(text: pypdfium2.PdfTextPage, n: int) -> str:
     """Read the characters, one for each of pdfium's: its own text leaves unknown ones out."""
     buffer = (ctypes.c_ushort * (n + 1))()
     n_read = raw.FPDFText_GetText(text, 0, n, buffer)

@@ -198,11 +198,16 @@ def check_paid(library):
 
 
 def check_nothing_is_left(library):
-    """Make sure that no vector, no staged file and no step of a job lies there for nothing."""
+    """Make sure that no vector, no file and no step of a job lies there for nothing."""
     with closing(sqlite3.connect(library.home / "kb.sqlite3")) as connection:
         ask = lambda query: {row[0] for row in connection.execute(query)}  # noqa: E731
         assert ask("SELECT key FROM vectors") == ask("SELECT vector_key FROM chunks")
         assert ask("SELECT count(*) FROM job_files WHERE state = 'waiting'") == {0}
+        paged = ask(
+            "SELECT digest FROM documents d JOIN texts t ON t.document_id = d.id AND t.part = 0"
+            " JOIN places p ON p.document_id = d.id AND p.root = '' WHERE t.text LIKE '%PDF-%'"
+        )
+    assert {one.name for one in (library.home / "originals").glob("*/*")} == paged
     assert not list((library.home / "staging").glob("*"))
     check_paid(library)
 

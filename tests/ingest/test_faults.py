@@ -35,7 +35,7 @@ ANY_FILE = (
     "task settled",
 )
 STEPS = {
-    "upload": ("files staged", "job queued", *ANY_FILE),
+    "upload": ("files staged", "job queued", *ANY_FILE, "original kept"),
     "watched folder": (
         "job queued",
         "folder listed",
@@ -71,6 +71,11 @@ def text_of(name, n_paragraphs=3):
     return "\n\n".join([f"# {name}", *(PARAGRAPH.format(name, n) for n in range(n_paragraphs))])
 
 
+def paged(name, n_paragraphs=3):
+    """Look like a file whose original is kept."""
+    return f"%PDF-1.4\n\n{text_of(name, n_paragraphs)}"
+
+
 def plant(tree):
     tree.mkdir()
     for name in ("stays", "moves", "changes", "goes"):
@@ -104,8 +109,8 @@ class Scene:
         self.built = {what: self.build(what) for what in STEPS}
 
     def prepare(self, library):
-        library.ask("send", collection="docs", files={"sent before.txt": text_of("before")})
-        library.ask("send", collection="other", files={"sent.txt": text_of("before", 2)})
+        library.ask("send", collection="docs", files={"sent before.txt": paged("before")})
+        library.ask("send", collection="other", files={"sent.txt": paged("before", 2)})
         self.settle(library)
 
     def settle(self, library):
@@ -129,7 +134,7 @@ class Scene:
 
     def act(self, library, what):
         if what == "upload":
-            files = {"sent.txt": text_of("sent"), "again.txt": text_of("sent")}
+            files = {"sent.txt": paged("sent"), "again.txt": paged("sent")}
             library.ask("send", collection="docs", files=files)
             library.ask("settle")
         elif what == "watched folder":
