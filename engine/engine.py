@@ -286,6 +286,10 @@ class Engine:
         """List the models in memory."""
         return self._loader.running()
 
+    def sickness(self) -> str:
+        """Tell what is wrong with the threads that compute; empty if nothing."""
+        return self._loader.sickness()
+
     def unload(self, model: str) -> None:
         """Take a model out of memory once nobody uses it."""
         self._loader.expire(self._find(model))

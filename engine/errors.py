@@ -111,6 +111,13 @@ class BusyError(EngineError):
         super().__init__("server busy, please try again.  maximum pending requests exceeded")
 
 
+class StoppingError(BusyError):
+    """The server stops: what was asked is not begun, or not finished."""
+
+    def __init__(self) -> None:
+        EngineError.__init__(self, "the server is stopping: ask again in a moment")
+
+
 class CancelledError(EngineError):
     """The caller went away."""
 

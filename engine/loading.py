@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 Kind = Literal["chat", "embedding", "rerank"]
 _MAX_REMEMBERED = 256
+STUCK_S = 600.0  # a step takes seconds; what takes so long will not end
 MIN_VISION_CTX = 2048  # an image alone takes hundreds of tokens (Ollama's minimum)
 
 
@@ -145,6 +146,15 @@ class Loader:
     def counts(self) -> PoolCounts:
         """Tell how often models were loaded and left."""
         return self._pool.counts()
+
+    def sickness(self) -> str:
+        """Tell what is wrong with the threads that compute; empty if nothing."""
+        held_s = self._gate.held_s()
+        if held_s > STUCK_S:
+            return f"a computation has not ended for {held_s:.0f} seconds"
+        workers = [(name, getattr(one, "worker", None)) for name, one in self._pool.runners()]
+        dead = [name for name, one in workers if one is not None and not one.is_alive]
+        return f"the thread that computes {dead[0]} has died" if dead else ""
 
     def expire(self, entry: ModelEntry) -> None:
         """Take a model out of memory once nobody uses it."""

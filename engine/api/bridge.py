@@ -7,17 +7,17 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from anyio import CapacityLimiter, from_thread, to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from engine.errors import BusyError, CancelledError, RuntimeFailedError
+from engine.errors import BusyError, CancelledError, RuntimeFailedError, StoppingError
 from engine.types import Piece
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class Feed(Generic[T]):
         self._items: deque[T] = deque()
         self._iterator: Iterator[T] | None = None
         self._is_closed = False
+        self._is_cut = False
         self._future: Future[None] | None = None
 
     def start(self, executor: ThreadPoolExecutor) -> Future[None]:
@@ -57,6 +58,7 @@ class Feed(Generic[T]):
 
         Raises:
             Exception: what the iterator raised, after the items before it.
+            StoppingError: `cut` was called before the iterator was at its end.
         """
         while True:
             self._ready.clear()
@@ -69,7 +71,14 @@ class Feed(Generic[T]):
                 return items
             if is_over:
                 return self._finish()
+            if self._is_cut:
+                raise StoppingError
             await self._ready.wait()
+
+    def cut(self) -> None:
+        """Let who reads learn that the server stops, after what is there; called by the loop."""
+        self._is_cut = True
+        self._ready.set()
 
     def _finish(self) -> list[T]:
         if self._future is not None and not self._future.cancelled():
@@ -134,37 +143,45 @@ class Bridge:
         self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix="engine-call")
         self._room = threading.BoundedSemaphore(max_threads)
         self._uploads = CapacityLimiter(MAX_UPLOADS)
+        self._is_stopping = False
+        self._working: set[Future[object]] = set()  # also changed by the threads, one item at once
+        self._feeds: set[Feed[object]] = set()
+        self._stops: set[asyncio.Future[None]] = set()  # of calls and uploads that are waited for
 
     def feed(self, open_: Callable[[], Iterator[T]]) -> Feed[T]:
         """Start to read the iterator that `open_` returns.
 
         Raises:
-            BusyError: every thread is taken.
+            BusyError: every thread is taken, or the server stops.
         """
         feed = Feed(open_)
-        self._take(lambda: feed.start(self._executor))
+        future = self._take(lambda: feed.start(self._executor))
+        known = cast("Feed[object]", feed)
+        self._feeds.add(known)
+        future.add_done_callback(lambda _: self._feeds.discard(known))
         return feed
 
     async def call(self, request: Request, work: Callable[[], T]) -> T:
         """Run a long blocking call; its result is dropped if the client goes away.
 
         Raises:
-            BusyError: every thread is taken.
+            BusyError: every thread is taken, or the server stops.
             CancelledError: the client went away.
         """
         future = self._take(lambda: self._executor.submit(copy_context().run, work))
-        return await unless_gone(request, lambda: asyncio.wrap_future(future))
+        return await unless_gone(request, lambda: self._unless_stopped(asyncio.wrap_future(future)))
 
     async def upload(self, request: Request, work: Callable[[Iterator[bytes]], T]) -> T:
         """Hand the request's body, chunk by chunk, to blocking `work` in a thread.
 
         Raises:
             CancelledError: the client went away before the body's end.
+            StoppingError: the server stops; `work` gets it from its next chunk.
         """
         chunks = _gather(request.stream())
 
         async def following() -> bytes:
-            return await anext(chunks, b"")
+            return await self._unless_stopped(asyncio.ensure_future(anext(chunks, b"")))
 
         def read() -> Iterator[bytes]:
             while chunk := from_thread.run(following):
@@ -175,7 +192,37 @@ class Bridge:
         except ClientDisconnect as error:
             raise CancelledError from error
 
+    def stop(self) -> None:
+        """Begin nothing any more, and end what runs with `StoppingError`; called by the loop."""
+        self._is_stopping = True
+        for feed in list(self._feeds):
+            feed.cut()
+        for stopped in list(self._stops):
+            if not stopped.done():
+                stopped.set_result(None)
+
+    def drained(self, timeout_s: float) -> bool:
+        """Wait for the threads to end what they do; tell whether all have."""
+        return not wait(list(self._working), timeout_s).not_done
+
+    async def _unless_stopped(self, working: asyncio.Future[T]) -> T:
+        stopped = asyncio.get_running_loop().create_future()
+        self._stops.add(stopped)
+        if self._is_stopping:
+            stopped.set_result(None)
+        try:
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise StoppingError
+            return working.result()
+        finally:
+            self._stops.discard(stopped)
+            stopped.cancel()
+            working.cancel()
+
     def _take(self, start: Callable[[], Future[T]]) -> Future[T]:
+        if self._is_stopping:
+            raise StoppingError
         if not self._room.acquire(blocking=False):
             raise BusyError
         try:
@@ -183,8 +230,14 @@ class Bridge:
         except BaseException:
             self._room.release()
             raise
-        future.add_done_callback(lambda _: self._room.release())
+        known = cast("Future[object]", future)
+        self._working.add(known)
+        future.add_done_callback(lambda _: self._done(known))
         return future
+
+    def _done(self, future: Future[object]) -> None:
+        self._working.discard(future)
+        self._room.release()
 
 
 async def quick(work: Callable[[], T]) -> T:

@@ -32,6 +32,8 @@ ALLOWED_HEADERS = ",".join(
 )
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "0.0.0.0")
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
+_PRIVATE_SUFFIXES = (".svc", ".lan", ".home.arpa")  # that the public DNS will never have
+_UNKNOWN_HOST = b'{"error":"this server is not called so: name the host in QUIRE_HOSTS"}'
 _APP_ORIGINS = ("app://*", "file://*", "tauri://*", "vscode-webview://*", "vscode-file://*")
 
 
@@ -64,6 +66,16 @@ def is_local_host(name: str, hostname: str) -> bool:
     return is_near or _is_own(address)
 
 
+def can_be_rebound(name: str) -> bool:
+    """Tell whether a web page could make a browser call this machine by such a name.
+
+    It takes a name in the public DNS for that: no address, and no name without a dot, as those
+    of containers and of machines in one's own network are.
+    """
+    is_private = name.rstrip(".").lower().endswith(_PRIVATE_SUFFIXES)
+    return _address(name) is None and "." in name.rstrip(".") and not is_private
+
+
 def without_port(host: str) -> str:
     """Cut the port from a Host header; brackets of an IPv6 address go too."""
     if host.startswith("["):
@@ -74,18 +86,24 @@ def without_port(host: str) -> str:
 class Guard:
     """Refuses requests of foreign web pages; pure ASGI, so streams pass through untouched."""
 
-    def __init__(self, app: ASGIApp, *, origins: Sequence[str], host: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, origins: Sequence[str], host: str, hosts: Sequence[str] | None = None
+    ) -> None:
         """Prepare the rules.
 
         Args:
             origins: patterns let in besides the local ones.
             host: the address that the server listens at.
+            hosts: further names, `*` for any text, by which it may be called; with them names
+                are also checked where others can reach it. None = not checked there.
         """
         patterns = allowed_origins(origins)
         self._app = app
         self._allows_all = "*" in patterns
         self._patterns = re.compile("|".join(_pattern(one) for one in patterns), re.IGNORECASE)
-        self._guards_host = is_loopback(host)
+        self._is_loopback = is_loopback(host)
+        self._guards_host = self._is_loopback or hosts is not None
+        self._hosts = re.compile("|".join(_pattern(one) for one in hosts or ()), re.IGNORECASE)
         self._hostname = socket.gethostname()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,8 +114,10 @@ class Guard:
         headers = Headers(scope=scope)
         origin, host = headers.get("origin", ""), headers.get("host", "")
         is_foreign = bool(origin) and origin not in (f"http://{host}", f"https://{host}")
-        if (is_foreign and not self._allows(origin)) or not self._knows(host):
+        if is_foreign and not self._allows(origin):
             await _refuse(scope, send)
+        elif not self._knows(host):
+            await _refuse(scope, send, b"" if self._is_loopback else _UNKNOWN_HOST)
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         elif scope["method"] == "OPTIONS":
@@ -109,7 +129,12 @@ class Guard:
         return self._allows_all or self._patterns.fullmatch(origin) is not None
 
     def _knows(self, host: str) -> bool:
-        return not self._guards_host or is_local_host(without_port(host), self._hostname)
+        if not self._guards_host:
+            return True
+        name = without_port(host)
+        if is_local_host(name, self._hostname) or self._hosts.fullmatch(name):
+            return True
+        return not self._is_loopback and not can_be_rebound(name)
 
     def _shown(self, origin: str) -> str:
         return "*" if self._allows_all else origin
@@ -134,22 +159,27 @@ class Guard:
         return marked
 
 
-async def _refuse(scope: Scope, send: Send) -> None:
+async def _refuse(scope: Scope, send: Send, text: bytes = b"") -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
     else:
-        await _answer(send, 403, [])
+        kind = [(b"content-type", b"application/json; charset=utf-8")] if text else []
+        await _answer(send, 403, kind, text)
 
 
-async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    length = [] if status == 204 else [(b"content-length", b"0")]
+async def _answer(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b""
+) -> None:
+    length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
     start = {"type": "http.response.start", "status": status, "headers": [*headers, *length]}
     await send(start)
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _pattern(entry: str) -> str:
-    return "(?:" + ".*".join(re.escape(part) for part in entry.split("*")) + ")"
+    # Any port, but nothing else in its place: a name could end in what looks like one.
+    head, port = (entry[:-2], r":\d{1,5}") if entry.endswith(":*") else (entry, "")
+    return "(?:" + ".*".join(re.escape(part) for part in head.split("*")) + port + ")"
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -65,13 +65,16 @@ BODIES: Mapping[str, type[BaseModel]] = {
 }
 
 
-def engine_router(engine: Engine, verbs: ModelVerbs | None = None) -> APIRouter:
+def engine_router(
+    engine: Engine, verbs: ModelVerbs | None = None, bridge: Bridge | None = None
+) -> APIRouter:
     """Build the routes below /api and /v1.
 
     Args:
         verbs: how to pull, push and create; None takes those of the library.
+        bridge: what runs the engine's calls, for who wants to stop them; None makes one.
     """
-    bridge = Bridge()
+    bridge = bridge or Bridge()
     parts = (
         NativeRoutes(engine, bridge).router(),
         ModelRoutes(engine, bridge, verbs or ModelVerbs()).router(),

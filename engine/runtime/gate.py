@@ -107,6 +107,11 @@ class Gate:
         finally:
             self._release(priority)
 
+    def held_s(self) -> float:
+        """Tell for how long the computation of now has run; 0 if there is none."""
+        with self._condition:
+            return time.monotonic() - self._began_s if self._is_held else 0.0
+
     def is_shared(self) -> bool:
         """Whether somebody who reads or asks was here lately; background takes small steps then."""
         with self._condition:

@@ -176,6 +176,11 @@ class Pool:
             with self._changed:
                 self._awaited.remove(key)
 
+    def runners(self) -> list[tuple[str, Runner]]:
+        """List what is in memory: (name of the model, its runner)."""
+        with self._changed:
+            return [(one.entry.name, one.runner) for one in self._loaded.values()]
+
     def counts(self) -> PoolCounts:
         """Tell what happened since the start."""
         with self._changed:

@@ -168,6 +168,11 @@ class Worker:
         finally:
             self.cancel(work)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether anybody still computes."""
+        return self._thread.is_alive()
+
     def stats(self) -> WorkerStats:
         """Tell what was done since the load; any thread may ask at any time."""
         with self._changed:

@@ -233,3 +233,47 @@ def test_origin_and_host_must_both_be_known(method, origin, host, status):
 )
 def test_hosts_by_table(name, is_local):
     assert is_local_host(name, "box") == is_local
+
+
+def named(host, *hosts, listening="0.0.0.0"):
+    app = Starlette(routes=[Route("/", hello)])
+    guarded = Guard(app, origins=(), host=listening, hosts=hosts)
+    return TestClient(guarded).get("/", headers={"host": host})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:11434",
+        "192.168.1.20:11434",
+        "203.0.113.9:11434",  # no name, so no page of somebody else can stand behind it
+        "[2001:db8::1]:11434",
+        "quire:11434",  # a container's name
+        "quire.kb.svc",
+        "box.lan",
+        "nas.local",
+    ],
+)
+def test_where_others_can_reach_it_addresses_and_names_of_ones_own_network_are_let_in(host):
+    assert named(host).text == "hello"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:11434", "1.2.3.4.evil.example"])
+def test_where_others_can_reach_it_a_public_name_must_be_known(host):
+    refused = named(host)
+
+    assert refused.status_code == 403
+    assert "QUIRE_HOSTS" in refused.json()["error"]
+
+
+def test_names_may_be_listed_with_wildcards_on_any_address():
+    for listening in ("0.0.0.0", "127.0.0.1"):
+        assert named("kb.example.org:443", "kb.example.org", listening=listening).text == "hello"
+        assert named("a.example.org", "*.example.org", listening=listening).text == "hello"
+        assert named("example.com", "*.example.org", listening=listening).status_code == 403
+
+
+def test_on_loopback_a_foreign_name_is_refused_without_a_word():
+    refused = named("evil.example", listening="127.0.0.1")
+
+    assert (refused.status_code, refused.content) == (403, b"")
