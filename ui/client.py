@@ -69,6 +69,21 @@ class Client:
     ) -> None:
         self._http.close()
 
+    def is_there(self) -> bool:
+        """Tell whether anybody answers."""
+        try:
+            with self._named_errors():
+                self._http.get("/healthz", timeout=_CONNECT_S)
+        except ServerGoneError:
+            return False
+        return True
+
+    def who(self) -> Json:
+        """Ask whom the server takes us for; nothing if it knows of no such thing."""
+        with _missing_is_nothing():
+            return self._json("GET", "/kb/whoami")
+        return {}
+
     def status(self) -> Status:
         """Ask how the server is."""
         return status_from(self._json("GET", "/kb/status"))
@@ -203,10 +218,22 @@ class Client:
 
     @contextmanager
     def ask(
-        self, question: str, collection: str, history: Sequence[Mapping[str, str]]
+        self,
+        question: str,
+        collection: str,
+        history: Sequence[Mapping[str, str]] = (),
+        *,
+        conversation_id: str = "",
+        model: str = "",
     ) -> Iterator[Iterator[Event]]:
-        """Ask a question; leaving the context ends the answer on the server too."""
+        """Ask a question; leaving the context ends the answer on the server too.
+
+        Args:
+            history: what was said before; in a conversation the server knows it.
+        """
         body = {"question": question, "collection": collection, "stream": True}
+        body |= {"conversation_id": conversation_id} if conversation_id else {}
+        body |= {"model": model} if model else {}
         limits = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
         with (
             self._named_errors(),
@@ -259,7 +286,9 @@ def _read(response: httpx.Response) -> Json:
 
 def _refusal(response: httpx.Response) -> RefusedError:
     said = (_parsed(response) or {}).get("error") or response.reason_phrase
-    return RefusedError(response.status_code, str(said))
+    after = response.headers.get("retry-after", "")
+    wait = float(after) if after.isascii() and after.isdecimal() else None
+    return RefusedError(response.status_code, str(said), wait)
 
 
 def _parsed(response: httpx.Response) -> Json | None:

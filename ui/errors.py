@@ -21,8 +21,12 @@ class ServerGoneError(UiError):
 
 
 class RefusedError(UiError):
-    """The server answered, with an error."""
+    """The server answered, with an error.
 
-    def __init__(self, status: int, message: str) -> None:
+    Args:
+        retry_after_s: how long to wait, where the server said so.
+    """
+
+    def __init__(self, status: int, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.retry_after_s = status, message, retry_after_s

@@ -91,6 +91,12 @@ EXAM: Mapping[str, tuple[str, str]] = {
         "the answer; they are letter by letter in the document.",
         "命中：含答案的段落排在首位或前五。引用：是否含有答案；是否与原文逐字一致。",
     ),
+    "figure_value": ("Value", "数值"),
+    "changes_mended": ("Right now, wrong before ({n})", "由错变对的题（{n}）"),
+    "changes_broken": ("Wrong now, right before ({n})", "由对变错的题（{n}）"),
+    "changes_other": ("Wrong in another way ({n})", "错因改变的题（{n}）"),
+    "changes_none": ("No single question changed sides.", "没有题目的对错发生变化。"),
+    "changes_was": ("was: {what}", "之前：{what}"),
     "settings_changed": ("What changed between them: {what}", "两次之间的改动：{what}"),
     "settings_same": (
         "The settings of both are the same.",

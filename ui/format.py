@@ -17,6 +17,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^\"'@/])")
 _SHORTCODE = re.compile(r"(:)(?=[\w/+-])|(www)(?=\.)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 _MINUTE_S, _HOUR_MIN = 60, 60
+_TOLD_STATUSES = (401, 403, 404, 408, 413, 429, 503, 507)
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -116,5 +117,9 @@ def error_text(error: UiError, words: Words) -> str:
         return words("server_gone", url=f"`{error.api_url.replace('`', '')}`")
     message = plain_markdown(str(error).rstrip(". "), limit=600)
     status = error.status if isinstance(error, RefusedError) else 0
-    key = f"refused_{status}" if status in (404, 413, 503) else "refused"
-    return words(key, message=message)
+    key = f"refused_{status}" if status in _TOLD_STATUSES else "refused"
+    told = words(key, message=message)
+    wait = error.retry_after_s if isinstance(error, RefusedError) else None
+    if wait is None or status not in (429, 503):
+        return told
+    return f"{told} {words('wait_for', time=duration_text(max(1.0, wait), words))}"

@@ -8,63 +8,77 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.login import admitted, leaving, show_logout
 from ui.marks import STYLE
-from ui.state import session
-from ui.views import ask, documents, evaluate
+from ui.pages import PAGES
+from ui.shell import ICON
+from ui.state import THEMES, session
+from ui.style import FRAME_STYLE
 from ui.words import LANGUAGES
-
-# Drawn here: Streamlit fetches the picture of a named icon from a font service.
-_ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="64" height="64">'
-    '<rect width="24" height="24" rx="5" fill="#2b8a6e"/>'
-    '<path d="M6 6.5c2.2-.8 4.2-.6 6 .8 1.8-1.4 3.8-1.6 6-.8v10.6c-2.2-.8-4.2-.6-6 .8'
-    '-1.8-1.4-3.8-1.6-6-.8z" fill="#fff"/><path d="M12 7.3v10.6" stroke="#2b8a6e"/></svg>'
-)
 
 
 def main() -> None:
     """Draw the frame, then the chosen page."""
     state = session()
     words = state.words
-    st.set_page_config(page_title="Quire", page_icon=_ICON, layout="centered")
-    st.html(STYLE)
-    pages = [
-        st.Page(
-            ask.show, title=words("ask"), icon=":material/forum:", url_path="ask", default=True
-        ),
-        st.Page(
-            documents.show,
-            title=words("documents"),
-            icon=":material/folder_open:",
-            url_path="documents",
-        ),
-        st.Page(
-            evaluate.show, title=words("evaluate"), icon=":material/quiz:", url_path="evaluate"
-        ),
-    ]
-    st.session_state["documents_page"] = pages[1]
-    page = st.navigation(pages)
+    st.set_page_config(page_title="Quire", page_icon=ICON, layout="wide")
+    st.html(STYLE + FRAME_STYLE)
+    # Read by assets/quire.js, which remembers both in the browser.
+    more = ' data-chosen="1"' * state.is_chosen + ' data-leave="1"' * leaving()
+    st.html(
+        f'<div class="q-frame" data-language="{state.language}" data-look="{state.theme}"{more}>'
+        "</div>"
+    )
+    pages = []
+    for at, one in enumerate(PAGES):
+        title, is_first = words(one.name), at == 0
+        page = st.Page(one.show, title=title, icon=one.icon, url_path=one.name, default=is_first)
+        pages.append(page)
+        st.session_state[f"{one.name}_page"] = page  # for links between pages
+    chosen_page = st.navigation(pages)
     with st.sidebar:
-        _switch_language()
-        st.caption(words("private"))
-    page.run()
+        # Drawn before the page, which may stream for long; the style puts it at the bottom.
+        bottom = st.container(key="frame_bottom", gap="small")
+    if admitted(words):
+        with bottom:
+            show_logout(words)
+            _look()
+        chosen_page.run()
+    else:
+        with bottom:
+            _look()
 
 
-def _switch_language() -> None:
+def _look() -> None:
+    """Let the user choose language and theme."""
     state = session()
+    words = state.words
 
-    def change() -> None:
-        state.language = st.session_state["language"]
+    def change_language() -> None:
+        state.language, state.is_chosen = st.session_state["language"], True
+
+    def change_theme() -> None:
+        state.theme = st.session_state["theme"]
 
     st.segmented_control(
-        state.words("language"),
+        words("language"),
         list(LANGUAGES),
         format_func=lambda language: LANGUAGES[language],
         default=state.language,
         required=True,
         key="language",
-        on_change=change,
+        on_change=change_language,
     )
+    st.segmented_control(
+        words("theme"),
+        list(THEMES),
+        format_func=lambda theme: words(f"theme_{theme}"),
+        default=state.theme,
+        required=True,
+        key="theme",
+        on_change=change_theme,
+    )
+    st.caption(words("private"))
 
 
 main()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ui.format import place_text, plain_html
+from ui.format import plain_html
 from ui.shapes import Chunk, Citation, Passage, Reply, Sentence
 from ui.words import TABLE, Words
 
@@ -18,14 +18,15 @@ MAX_ANSWER = 20_000  # characters of an answer that are shown
 # What indexes something, as code does, is kept: items[1] is no citation mark.
 _MARK = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*(?:\[\d+\])+)|[ \t]*\[\d+(?:\s*[,，、]\s*\d+)*\]")
 _CJK_END = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]$")
-_SYMBOLS: Mapping[str, str] = {"supported": "✓", "partly": "~", "not_found": "?"}
+SYMBOLS: Mapping[str, str] = {"supported": "✓", "partly": "~", "not_found": "?"}
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 3.5rem; }
 [data-testid="stFileUploaderDropzoneInstructions"] { display: none; }
 .st-key-add_files [data-testid="stFileUploaderDropzone"] button p { font-size: 0; }
 .st-key-add_files [data-testid="stFileUploaderDropzone"] button p::after { font-size: 1rem; }
-.q-text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.65; }
+.q-text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.65;
+  unicode-bidi: plaintext; }
 .q-muted { opacity: .65; font-size: .85rem; }
 .q-partly { text-decoration: underline dotted #d08700 2px; text-underline-offset: 4px; }
 .q-not_found { text-decoration: underline dashed #d64545 2px; text-underline-offset: 4px; }
@@ -130,8 +131,8 @@ def streaming_html(text: str, checked: Iterable[Sentence] = ()) -> str:
     for sentence in checked:
         where = text.find(sentence.text, at) if sentence.text else -1
         if where >= 0 and where + len(sentence.text) <= MAX_ANSWER:
-            state, end = _state(sentence), where + len(sentence.text)
-            shown += f"{plain_html(text[at:where])}{_marked(text[where:end], state, sentence)}"
+            state, end = state_of(sentence), where + len(sentence.text)
+            shown += f"{plain_html(text[at:where])}{marked_html(text[where:end], state, sentence)}"
             at = end
     rest = plain_html(text[at:], max(0, MAX_ANSWER - at))
     return f'<div class="q-text">{shown}{rest}<span class="q-cursor"></span></div>'
@@ -140,17 +141,17 @@ def streaming_html(text: str, checked: Iterable[Sentence] = ()) -> str:
 def reasons_html(sentences: Iterable[Sentence], words: Words) -> str:
     """List the sentences that did not hold, each with the reason."""
     items = "".join(
-        f"<li>{_marked(without_marks(one.text).strip(), _state(one), one)}"
+        f"<li>{marked_html(without_marks(one.text).strip(), state_of(one), one)}"
         f'<div class="q-muted">{plain_html(reason_text(one, words), 500)}</div></li>'
         for one in sentences
-        if _state(one) != "supported"
+        if state_of(one) != "supported"
     )
     return f'<ul class="q-reasons">{items}</ul>' if items else ""
 
 
 def reason_text(sentence: Sentence, words: Words) -> str:
     """Say what was found for a sentence, and why no more."""
-    says = words(f"support_{_state(sentence)}")
+    says = words(f"support_{state_of(sentence)}")
     return f"{says} ({sentence.reason})" if sentence.reason else says
 
 
@@ -162,21 +163,6 @@ def plain_answer_html(text: str) -> str:
 def without_marks(answer: str) -> str:
     """Remove the [n] marks of an answer."""
     return _MARK.sub(lambda found: found[1] or "", answer)
-
-
-def answer_html(reply: Reply, words: Words) -> str:
-    """Show an answer sentence by sentence, with citation marks and states of support."""
-    if not reply.sentences:
-        return plain_answer_html(reply.answer)
-    places = {one.n: place_text(one, words) for one in sources_of(reply)}
-    parts, n_shown = [], 0
-    for gap, sentence in zip(gaps(reply), reply.sentences, strict=True):
-        n_shown += len(sentence.text)
-        if n_shown > MAX_ANSWER:
-            parts.append(f' <span class="q-muted">{plain_html(words("cut"))}</span>')
-            break
-        parts.append(plain_html(gap) + _sentence_html(sentence, places, words))
-    return f'<div class="q-text">{"".join(parts)}</div>'
 
 
 def gaps(reply: Reply) -> list[str]:
@@ -200,13 +186,13 @@ def gaps(reply: Reply) -> list[str]:
 
 def legend_html(sentences: Iterable[Sentence], words: Words) -> str:
     """Count the sentences by support, in words; empty if all are supported or none is."""
-    count = dict.fromkeys(_SYMBOLS, 0)
+    count = dict.fromkeys(SYMBOLS, 0)
     for sentence in sentences:
-        count[_state(sentence)] += 1
+        count[state_of(sentence)] += 1
     told = [
         f'<span class="q-cite q-c-{state}">{symbol}</span> {count[state]} '
         f"{plain_html(words(f'legend_{state}'))}"
-        for state, symbol in _SYMBOLS.items()
+        for state, symbol in SYMBOLS.items()
         if count[state]
     ]
     return f'<div class="q-muted">{" &nbsp; ".join(told)}</div>' if told else ""
@@ -265,25 +251,12 @@ def windows(n_characters: int, size: int) -> list[tuple[int, int]]:
     return [(at, min(at + size, n_characters)) for at in range(0, max(1, n_characters), size)]
 
 
-def _state(sentence: Sentence) -> str:
-    return sentence.support if sentence.support in _SYMBOLS else "not_found"
+def state_of(sentence: Sentence) -> str:
+    """Tell how far a sentence is borne out; of a state unknown here, that it is not."""
+    return sentence.support if sentence.support in SYMBOLS else "not_found"
 
 
-def _sentence_html(sentence: Sentence, places: Mapping[int, str], words: Words) -> str:
-    state = _state(sentence)
-    says = reason_text(sentence, words)
-    text = without_marks(sentence.text).strip()
-    marks = [
-        f'<span class="q-cite q-c-{state}" '
-        f'title="{plain_html(f"{places.get(n, str(n))}: {says}", 300)}">{n}</span>'
-        for n in sentence.citations
-    ]
-    if state == "not_found" or not marks:
-        symbol = _SYMBOLS[state]
-        marks.append(f'<span class="q-cite q-c-{state}" title="{plain_html(says)}">{symbol}</span>')
-    return f"{_marked(text, state, sentence)}{''.join(marks)}"
-
-
-def _marked(text: str, state: str, sentence: Sentence) -> str:
+def marked_html(text: str, state: str, sentence: Sentence) -> str:
+    """Show the text of a sentence as what became of it when it was checked."""
     title = f' title="{plain_html(sentence.reason, 300)}"' if sentence.reason else ""
     return f'<span class="q-{state}"{title}>{plain_html(text)}</span>'

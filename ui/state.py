@@ -11,12 +11,15 @@ import streamlit as st
 from ui.errors import UiError
 from ui.marks import without_marks
 from ui.shapes import Job, Passage, Reply
-from ui.words import Language, Words, language_for
+from ui.words import LANGUAGES, Language, Words, language_for
 
 COOKIE = "quire_session"  # that the login sets; app/access/login.py knows it by the same name
 N_HISTORY = 6  # earlier exchanges that go along with a question
 MAX_HISTORY = 4_000  # characters of each message of them
 MAX_TURNS = 100  # kept and shown
+LANGUAGE_COOKIE, THEME_COOKIE = "quire_language", "quire_theme"  # as assets/quire.js sets them
+Theme = Literal["system", "light", "dark"]
+THEMES: tuple[Theme, ...] = ("system", "light", "dark")
 Outcome = Literal["waiting", "done", "stopped", "failed"]
 
 
@@ -38,6 +41,8 @@ class Session:
     """Everything that is remembered between two runs of the script."""
 
     language: Language
+    theme: Theme = "system"
+    is_chosen: bool = False  # the language was chosen here, not by the browser
     is_here: bool = False  # the browser runs on the server's own machine
     turns: list[Turn] = field(default_factory=list)
     collection: str = "default"
@@ -62,9 +67,22 @@ def session() -> Session:
     if "quire" not in st.session_state:
         # Streamlit names no address for a browser that comes over the loopback.
         is_here = st.context.ip_address is None
-        st.session_state["quire"] = Session(language_for(st.context.locale), is_here)
+        cookies = st.context.cookies
+        language = kept_language(cookies.get(LANGUAGE_COOKIE, ""), st.context.locale)
+        theme = kept_theme(cookies.get(THEME_COOKIE, ""))
+        st.session_state["quire"] = Session(language, theme, is_here=is_here)
     found: Session = st.session_state["quire"]
     return found
+
+
+def kept_language(cookie: str, locale: str | None) -> Language:
+    """Settle the language to begin with: what was chosen before, else the browser's."""
+    return next((one for one in LANGUAGES if one == cookie), language_for(locale))
+
+
+def kept_theme(cookie: str) -> Theme:
+    """Settle the look to begin with: what was chosen before, else the system's."""
+    return next((one for one in THEMES if one == cookie), "system")
 
 
 def api_url() -> str:

@@ -7,19 +7,42 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from ui.client import Client
-from ui.errors import RefusedError, UiError
+from ui.errors import RefusedError, ServerGoneError, UiError
 from ui.format import clip, error_text, file_name, place_text, plain_html, plain_markdown
+from ui.login import forget, show_form
 from ui.marks import cited_spans, source_html
 from ui.shapes import Citation, Collection, Passage
 from ui.state import Session, api_url, session, token
 from ui.words import Words
 
+_PING_S = 3.0  # between two looks whether a server that is gone is back
+
 
 def show_error(error: UiError, words: Words, *, key: str, retry: Callable[[], None]) -> None:
-    """Say what went wrong and what to do, with a button that tries again."""
-    icon = ":material/cloud_off:" if not isinstance(error, RefusedError) else ":material/error:"
+    """Say what went wrong and what to do, with a button that tries again.
+
+    Where nobody answers, the page goes on by itself once somebody does; where a login has
+    ended, the form asks for it.
+    """
+    if isinstance(error, RefusedError) and error.status == 401:
+        forget()
+        show_form(words, key=f"{key}_login", is_expired=True)
+        return
+    is_gone = isinstance(error, ServerGoneError)
+    icon = ":material/cloud_off:" if is_gone else ":material/error:"
     st.error(error_text(error, words), icon=icon)
     st.button(words("retry"), key=key, icon=":material/refresh:", on_click=retry)
+    if is_gone:
+        _go_on(retry)
+
+
+@st.fragment(run_every=_PING_S)
+def _go_on(retry: Callable[[], None]) -> None:
+    """Look every few seconds whether the server is back; then try again, unasked."""
+    with Client(api_url(), token()) as client:
+        if client.is_there():
+            retry()
+            st.rerun(scope="app")
 
 
 def nothing() -> None:

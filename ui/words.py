@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from ui.ask_words import ASK
+from ui.documents_words import DOCUMENTS
 from ui.exam_words import EXAM
+from ui.frame_words import FRAME
+from ui.models_words import MODELS
+from ui.status_words import STATUS
 
 Language = Literal["en", "zh"]
 
@@ -37,45 +42,15 @@ class Words:
 
 
 TABLE: Mapping[str, tuple[str, str]] = {
-    # Frame
+    **FRAME,
+    # Several pages
     "ask": ("Ask", "提问"),
     "documents": ("Documents", "文档"),
-    "language": ("Language", "语言"),
     "collection": ("Collection", "文档集"),
     "cancel": ("Cancel", "取消"),
-    "retry": ("Try again", "重试"),
     "collection_counts": (
         "documents: {documents}, passages: {chunks}",
         "{documents} 个文档，{chunks} 个段落",
-    ),
-    "private": (
-        "Your documents and questions go to your own Quire server and nowhere else.",
-        "您的文档和问题只会发送到您自己的 Quire 服务，不会发往别处。",
-    ),
-    # Errors
-    "server_gone": (
-        "Quire does not answer at {url}. Start it with `quire up`, then try again.",
-        "无法连接到 {url} 的 Quire 服务。请先运行 `quire up`，然后重试。",
-    ),
-    "refused": (
-        "That did not work: {message}",
-        "操作未成功：{message}",
-    ),
-    "refused_404": (
-        "It is no longer there: {message}. Reload the page to see what there is.",
-        "内容已不存在：{message}。请刷新页面查看现有内容。",
-    ),
-    "refused_413": (
-        "That is too large: {message}. Split it, or raise QUIRE_MAX_FILE_MB.",
-        "文件过大：{message}。请拆分文件，或调高 QUIRE_MAX_FILE_MB。",
-    ),
-    "refused_503": (
-        "Quire is busy or still starting: {message}. Wait a moment, then try again.",
-        "Quire 正忙或仍在启动：{message}。请稍候再试。",
-    ),
-    "unexpected": (
-        "Something went wrong in this page. Reload it; the server's log says more.",
-        "页面出现问题。请刷新页面；详细信息见服务器日志。",
     ),
     # Ask
     "ask_title": ("Ask your documents", "向您的文档提问"),
@@ -275,10 +250,6 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "preview": ("Preview", "预览"),
     "delete": ("Delete", "删除"),
     "delete_title": ("Delete this document?", "删除此文档？"),
-    "delete_explained": (
-        "Its text and its search entries are removed from Quire. The original file is not touched.",
-        "其文本和检索记录将从 Quire 中删除。原始文件不受影响。",
-    ),
     "deleted": ("Deleted: {title}", "已删除：{title}"),
     "preview_legend": (
         "The text as Quire reads it; shades show where each of the {n} passages begins and ends.",
@@ -431,5 +402,9 @@ TABLE: Mapping[str, tuple[str, str]] = {
         "文档集 {collection} 将重新使用 {model} 检索。此前已有的内容无需重新计算。",
     ),
     "reverted": ("The model before is in use again.", "已还原到之前的模型。"),
+    **ASK,
+    **DOCUMENTS,
     **EXAM,
+    **MODELS,
+    **STATUS,
 }

@@ -15,7 +15,13 @@ import uvicorn
 from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from app.headers import SecurityHeaders
+from tests.ui.fake_ask import add_ask_routes, remember
+from tests.ui.fake_documents import add_documents_routes
 from tests.ui.fake_exams import add_exam_routes
+from tests.ui.fake_login import add_login_routes
+from tests.ui.fake_models import add_model_routes, at_first
+from tests.ui.fake_status import add_status_routes
 from ui.server import ui_app
 
 HANDBOOK = """# Staff handbook
@@ -56,6 +62,20 @@ class World:
     exams: list[dict] = field(default_factory=list)
     runs: list[dict] = field(default_factory=list)  # newest first
     reranker: str = ""
+    models: list[dict] = field(default_factory=at_first)  # on disk
+    running: list[dict] = field(default_factory=list)  # in memory
+    pulls: list[dict] = field(default_factory=list)  # newest first
+    metrics: str = ""
+    more_status: dict = field(default_factory=dict)
+    key: str = ""  # asked for, if set
+    lock: dict = field(default_factory=dict)  # keys, logs, findings; what is missing has no route
+    more_collections: list[dict] = field(default_factory=list)
+    conversations: dict[str, dict] = field(default_factory=dict)
+    opinions: dict[tuple, dict] = field(default_factory=dict)
+    given: list[dict] = field(default_factory=list)  # feedback as it came
+
+    def chunks(self, text: str) -> list[dict]:
+        return _chunks(text)
 
     def add(self, id_: str, path: str, text: str) -> None:
         self.texts[id_] = text
@@ -103,6 +123,8 @@ def _reply(question: str) -> dict:
         f"{FIRST} [1]\n\nThey can be carried over until March. [1] "
         "<script>alert(1)</script> Ask **Bob**."
     )
+    if "hundred" in question:
+        sentences, answer = sentences[:1] * 100, f"{FIRST} [1] " * 100
     return _whole(
         answer,
         "generated",
@@ -213,6 +235,7 @@ def build(world: World) -> FastAPI:
             | {"reranker": {"name": world.reranker} if world.reranker else None},
             "jobs": {"queued": 0, "running": 0},
             "home": "/home/ann/.quire",
+            **world.more_status,
         }
 
     @app.get("/kb/collections")
@@ -220,12 +243,17 @@ def build(world: World) -> FastAPI:
         held = list(world.documents.values())
         counts = {"n_documents": len(held), "n_chunks": sum(one["n_chunks"] for one in held)}
         empty = {"name": "empty", "n_documents": 0, "n_chunks": 0}
-        return {"collections": [{"name": "default", **counts}, empty]}
+        return {"collections": [{"name": "default", **counts}, empty, *world.more_collections]}
 
     _add_document_routes(app, world)
     _add_folder_routes(app, world)
     _add_upkeep_routes(app, world)
     add_exam_routes(app, world)
+    add_model_routes(app, world)
+    add_status_routes(app, world)
+    add_documents_routes(app, world)
+    add_ask_routes(app, world)
+    add_login_routes(app, world)
 
     @app.post("/scene")
     async def scene(request: Request):
@@ -247,20 +275,13 @@ def build(world: World) -> FastAPI:
 
 
 def _add_document_routes(app: FastAPI, world: World) -> None:
-    @app.get("/kb/documents")
-    def documents(collection: str = "", query: str = "", limit: int = 100, offset: int = 0):
-        found = [
-            one
-            for one in world.documents.values()
-            if query.casefold() in one["path"].casefold() and one["collection"] == collection
-        ]
-        return {"documents": found[offset : offset + limit], "total": len(found)}
-
     @app.post("/kb/documents", status_code=202)
     async def add(
         files: Annotated[list[UploadFile], File()], collection: Annotated[str, Form()] = "default"
     ):
         held = [(one.filename or "", await one.read()) for one in files]
+        if any(name == "refused.md" for name, _ in held):
+            return JSONResponse({"error": "the file is larger than 512 MB"}, 413)
         job_id = f"j{len(world.jobs) + 1}"
         world.jobs[job_id] = {"id": job_id, "collection": collection, "state": "queued"}
         world.jobs[job_id] |= {"files": held, "n_polls": 0, "errors": []}
@@ -287,22 +308,10 @@ def _add_document_routes(app: FastAPI, world: World) -> None:
         world.jobs[job_id] |= {"state": "done", "message": "cancelled: 1 file left undone"}
         return _shown(world.jobs[job_id])
 
-    @app.get("/kb/documents/{document_id}/text")
-    def text(document_id: str):
-        if document_id not in world.texts:
-            return JSONResponse({"error": f"no document '{document_id}'"}, 404)
-        found = world.texts[document_id]
-        one = world.documents[document_id]
-        return {
-            "id": document_id,
-            "path": one["path"],
-            "title": one["title"],
-            "text": found,
-            "chunks": _chunks(found),
-        }
-
     @app.delete("/kb/documents/{document_id}")
     def delete(document_id: str):
+        if document_id not in world.documents:
+            return JSONResponse({"error": f"document '{document_id}' not found"}, 404)
         del world.documents[document_id], world.texts[document_id]
         return {"deleted": True}
 
@@ -436,9 +445,12 @@ async def _stream(world: World, asked: dict):
             return
         kept = ("answer", "sentences", "citations", "refused", "mode")
         yield event("citations", {key: reply[key] for key in kept})
-        yield event("done", reply)
+        remember(world, asked, reply, is_whole=True)
         is_whole = True
+        yield event("done", reply)
     finally:
+        if not is_whole and "long" in asked["question"]:
+            remember(world, asked, reply, is_whole=False)
         world.n_closed += not is_whole
 
 
@@ -458,12 +470,12 @@ def watch_outside(world: World) -> None:
     sys.addaudithook(hook)
 
 
-def main() -> None:
+def main(port: int = 0) -> None:
     world = World(pace_s=0.06)
     watch_outside(world)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     ADDRESS.append(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    server = uvicorn.Server(uvicorn.Config(build(world), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(SecurityHeaders(build(world)), log_level="warning"))
     sys.stdout.write(ADDRESS[0] + "\n")
     sys.stdout.flush()
     server.run(sockets=[listening])

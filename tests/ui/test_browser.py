@@ -174,7 +174,7 @@ def test_a_chinese_browser_gets_chinese_words_also_in_the_dark(visit):
     page.get_by_text("您的文档中似乎没有这个问题的答案。").wait_for()
     picture(page, "refused-zh-dark")
 
-    page.get_by_role("link", name="文档").click()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="文档").click()
     page.get_by_text("您的文档", exact=True).wait_for()
     picture(page, "documents-zh-dark")
 
@@ -228,7 +228,15 @@ QUICK = ("en-light", "zh-narrow")
 @pytest.fixture
 def scene(site):
     """Set what the server holds; afterwards it is as it was."""
-    plain = {"watched": [], "migrations": None, "index": None, "jobs": {}, "exams": [], "runs": []}
+    plain = {
+        "key": "",
+        "watched": [],
+        "migrations": None,
+        "index": None,
+        "jobs": {},
+        "exams": [],
+        "runs": [],
+    }
 
     def set_to(**values: object) -> None:
         # A connection of its own each time: one that was kept may be closed just now.

@@ -39,4 +39,4 @@ def test_an_exam_is_made_and_taken(visit, scene):
     page.get_by_role("button", name="Take the exam").click()
     page.get_by_role("progressbar").first.wait_for()
     picture(page, "evaluate-progress")
-    page.get_by_text("What went wrong (1)").wait_for()
+    page.get_by_text("What went wrong (2)").wait_for()

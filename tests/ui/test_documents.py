@@ -23,7 +23,7 @@ def page(api):
 def opened(address: str, language: str = "en", *, is_here: bool = True) -> AppTest:
     app = AppTest.from_function(script, default_timeout=30)
     app.secrets["quire"] = {"api_url": address}
-    app.session_state["quire"] = Session(language, is_here)
+    app.session_state["quire"] = Session(language, is_here=is_here)
     return app.run()
 
 

@@ -7,7 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.conftest import ROOT
 from tests.ui.fake_exams import a_run, exam
-from ui.exam_shapes import Run, comparison_from, exam_from, whole_from
+from ui.exam_charts import Changes, changes, chart_rows, interval_chart
+from ui.exam_shapes import Figure, Miss, Run, comparison_from, exam_from, whole_from
 from ui.exam_words import EXAM
 
 
@@ -90,6 +91,8 @@ def test_two_runs_are_compared_with_findings_and_what_changed(page, world):
     assert "all\\-minilm" in told
     assert "bge\\-m3" in told
     assert "confidence of 0.31" in told
+    assert "Who approves flights?" in told.replace("\\", "")
+    assert "was: found late" in told
 
 
 def test_one_run_alone_is_shown_when_nothing_is_to_be_compared(page, world):
@@ -108,7 +111,7 @@ def test_misses_show_what_was_wanted_and_what_was_found_as_plain_text(page, worl
 
     app = page()
 
-    assert "What went wrong (1)" in says(app)
+    assert "What went wrong (2)" in says(app)
     assert "until the end of March" in says(app)
     assert "travel.md, 10–240" in says(app)
     assert "<b>leave</b>" not in says(app)
@@ -188,3 +191,27 @@ def test_what_a_server_leaves_out_or_adds_is_no_error():
     assert whole_from({"verdict": {"bar": None}}).bar is None
     found = comparison_from({"settings": {"a": ["1", "2"], "b": "odd"}})
     assert found.settings == {"a": ("1", "2")}
+
+
+def test_questions_that_changed_sides_are_told_apart():
+    both, late, lost = Miss("not found", "a"), Miss("found late", "b"), Miss("not found", "b")
+
+    assert changes([both], [both]) == Changes()
+    assert changes([both, late], [both]) == Changes(mended=(late,))
+    assert changes([], [both]) == Changes(broken=(both,))
+    assert changes([late], [lost]) == Changes(other=((late, lost),))
+
+
+def test_the_chart_has_every_share_with_its_interval():
+    figures = {"hit@1": Figure(0.5, -0.1, 1.2, 9), "latency p50 ms": Figure(20.0)}
+
+    rows = chart_rows({"before": figures, "after": figures}, {"hit@1": "First", "gone": "?"})
+    drawn = interval_chart(rows, value="v", interval="i").to_dict()
+
+    assert [(one["run"], one["low"], one["high"]) for one in rows] == [
+        ("before", 0.0, 100.0),
+        ("after", 0.0, 100.0),
+    ]
+    assert len(drawn["layer"]) == 2
+    assert "url" not in str(drawn["layer"])
+    assert "url" not in drawn.get("data", {})

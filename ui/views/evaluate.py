@@ -9,6 +9,7 @@ from typing import TypeVar
 import streamlit as st
 
 from ui.errors import UiError
+from ui.exam_charts import changes, chart_rows, interval_chart
 from ui.exam_client import ExamClient
 from ui.exam_shapes import Comparison, Exam, Figure, Miss, Run, WholeRun
 from ui.format import clip, error_text, file_name, plain_html, plain_markdown, when_text
@@ -41,7 +42,6 @@ _WHATS: Mapping[str, str] = {
     "wrongly answered": "miss_answered",
     "error": "miss_error",
 }
-_COLORS = ("#b9c6c1", "#2b8a6e")  # before, after
 T = TypeVar("T")
 
 
@@ -245,7 +245,29 @@ def _compared(both: Comparison, words: Words) -> None:
         )
     header = ("figure", "before", "after", "change", "interval", "finding")
     _table([words(one) for one in header], rows)
+    _changes(both, words)
     _rest(both.after, words)
+
+
+def _changes(both: Comparison, words: Words) -> None:
+    """List the questions that go better or worse than before."""
+    found = changes(both.before.misses, both.after.misses)
+    lists = (
+        ("changes_mended", ":green[:material/trending_up:]", found.mended),
+        ("changes_broken", ":red[:material/trending_down:]", found.broken),
+        ("changes_other", ":orange[:material/trending_flat:]", tuple(b for _, b in found.other)),
+    )
+    if not any(misses for _, _, misses in lists):
+        st.caption(words("changes_none"))
+        return
+    for key, icon, misses in lists:
+        if not misses:
+            continue
+        with st.expander(f"{icon} {words(key, n=len(misses))}", key=key):
+            for miss in misses[:_MAX_MISSES]:
+                what = words(_WHATS.get(miss.what, "miss_error"))
+                before = words("changes_was", what=what) if key == "changes_mended" else what
+                st.markdown(f"{plain_markdown(miss.question, 160)} · *{before}*")
 
 
 def _rest(whole: WholeRun, words: Words) -> None:
@@ -278,29 +300,12 @@ def _miss(miss: Miss, words: Words) -> None:
 
 def _chart(sets: Mapping[str, Mapping[str, Figure]], words: Words) -> None:
     """Draw the shares; times have another scale and stand in the table only."""
-    named = [
-        name
-        for name in _FIGURES
-        if "latency" not in name and any(name in one for one in sets.values())
-    ]
-    if not named:
+    names = {name: words(key) for name, key in _FIGURES.items() if "latency" not in name}
+    rows = chart_rows(sets, names)
+    if not rows:
         return
-    rows = [
-        {words("figure"): _name(name, words)}
-        | {label: 100 * held[name].value for label, held in sets.items() if name in held}
-        for name in named
-    ]
-    st.bar_chart(
-        rows,
-        x=words("figure"),
-        y=list(sets),
-        x_label="",
-        y_label="%",
-        color=list(_COLORS[-len(sets) :]),
-        horizontal=True,
-        stack=False,
-        sort=False,
-    )
+    chart = interval_chart(rows, value=words("figure_value"), interval=words("interval"))
+    st.altair_chart(chart, key="exam_chart")
     st.caption(words("figures_explained"))
 
 

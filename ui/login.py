@@ -1,0 +1,135 @@
+"""Who is logged in, and the form that asks for a key; the key stays in the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from ui.client import Client
+from ui.errors import RefusedError, UiError
+from ui.format import error_text, plain_markdown
+from ui.state import COOKIE, api_url, session, token
+from ui.words import Words
+
+_TOKEN, _WHO = "token", "who"  # in the session: what was typed, and whom the server then knew
+_LEAVING = "leaving"
+MAX_KEY = 500  # characters
+State = Literal["in", "out", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whom the server takes the session for; without a name where no keys are asked for."""
+
+    state: State
+    name: str = ""
+    token: str = ""  # that was asked with
+    is_locked: bool = False  # the server looks at keys; else there is nothing to log out of
+
+
+def who_from(answer: Mapping[str, object], shown: str) -> Who:
+    """Read the server's answer to the question who asks."""
+    name = str(answer.get("name") or "")
+    return Who("in", name, shown, is_locked=bool(name))
+
+
+def admitted(words: Words) -> bool:
+    """Tell whether the pages may be drawn; if not, the form is drawn in their place."""
+    known = st.session_state.get(_WHO)
+    if not isinstance(known, Who) or known.token != token() or known.state == "unknown":
+        known = st.session_state[_WHO] = _ask_who(token())
+    if known.state != "out":
+        return True
+    st.title(words("login_title"), anchor=False)
+    show_form(words, key="login")
+    return False
+
+
+def show_form(words: Words, *, key: str, is_expired: bool = False) -> None:
+    """Ask for a key; a right one draws the page anew."""
+    if is_expired:
+        st.warning(words("login_expired"), icon=":material/lock_clock:")
+    else:
+        st.markdown(words("login_explained"))
+    with st.form(key, border=False, width=480):
+        typed = st.text_input(
+            words("login_key"), type="password", max_chars=MAX_KEY, key=f"{key}_key"
+        )
+        is_sent = st.form_submit_button(
+            words("login_enter"), type="primary", icon=":material/login:"
+        )
+        st.caption(words("login_kept"))
+    if is_sent:
+        _enter((typed or "").strip(), words)
+
+
+def forget() -> None:
+    """Forget who is logged in; the server is asked anew."""
+    st.session_state.pop(_WHO, None)
+
+
+def show_logout(words: Words) -> None:
+    """Offer to end the login; nothing where no keys are asked for."""
+    known = st.session_state.get(_WHO)
+    if not isinstance(known, Who) or known.state != "in" or not known.is_locked:
+        return
+    if known.name:
+        st.caption(words("logged_in_as", name=plain_markdown(known.name, 60)))
+    st.button(words("logout"), key="logout", icon=":material/logout:", on_click=_leave)
+
+
+def leaving() -> bool:
+    """Tell, once, that the browser is to end the login whose cookie it holds."""
+    return bool(st.session_state.pop(_LEAVING, False))
+
+
+def _enter(typed: str, words: Words) -> None:
+    if not typed:
+        st.warning(words("login_empty"))
+        return
+    if not typed.isascii() or not typed.isprintable():  # no header could carry it
+        st.error(words("login_wrong"), icon=":material/key_off:")
+        return
+    try:
+        with Client(api_url(), typed) as client:
+            found = who_from(client.who(), typed)
+            client.status()  # says no where the server does not know who we are
+    except RefusedError as error:
+        if error.status == 403:  # a known key that may do little; the pages say what
+            found = Who("in", "", typed, is_locked=True)
+        elif error.status == 401:
+            st.error(words("login_wrong"), icon=":material/key_off:")
+            return
+        else:
+            st.error(error_text(error, words))
+            return
+    except UiError as error:
+        st.error(error_text(error, words))
+        return
+    st.session_state[_TOKEN], st.session_state[_WHO] = typed, found
+    st.rerun()
+
+
+def _ask_who(shown: str) -> Who:
+    try:
+        with Client(api_url(), shown) as client:
+            return who_from(client.who(), shown)
+    except RefusedError as error:
+        is_out = error.status == 401
+        return Who("out" if is_out else "in", "", shown, is_locked=error.status == 403)
+    except UiError:
+        return Who("unknown", "", shown)  # the page says that nobody answers
+
+
+def _leave() -> None:
+    typed = st.session_state.pop(_TOKEN, None)
+    # The cookie is the browser's: only the server's own answer takes it away.
+    st.session_state[_LEAVING] = not typed and COOKIE in st.context.cookies
+    forget()
+    state = session()
+    state.turns.clear()
+    state.job_ids.clear()
+    state.finished.clear()

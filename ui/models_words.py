@@ -1,0 +1,217 @@
+"""What the page of models says, in English and Chinese; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MODELS: Mapping[str, tuple[str, str]] = {
+    "models": ("Models", "模型"),
+    "models_title": ("Models", "模型"),
+    "models_hint": (
+        "Models run on your own machine. One answers, one searches; both can be changed.",
+        "模型在您自己的机器上运行：一个负责回答，一个负责检索，都可以更换。",
+    ),
+    # Roles
+    "roles_title": ("Which model does what", "各模型的用途"),
+    "role_chat": ("Answers", "回答"),
+    "role_embedding": ("Searches", "检索"),
+    "role_reranker": ("Reranks", "重排"),
+    "role_none_chat": ("none: the documents speak in their own words", "无：直接引用文档原文"),
+    "role_none_reranker": ("none", "无"),
+    "role_missing": ("not installed any more", "已不在本机"),
+    "change_role": ("Change", "更换"),
+    "change_chat": ("Another model for answers", "更换回答模型"),
+    "change_chat_cost": (
+        "Costs nothing: no document is read again. It takes effect when Quire is started again.",
+        "无需代价：不必重新处理文档。重新启动 Quire 后生效。",
+    ),
+    "change_reranker": ("Another model for reranking", "更换重排模型"),
+    "change_reranker_cost": (
+        "No document is read again, but each question takes longer. Let the exam judge whether it "
+        "helps with your documents: page Evaluate.",
+        "不必重新处理文档，但每次提问会变慢。可在“评测”页检验它对您的文档是否有帮助。",
+    ),
+    "change_by_setting": (
+        "Write this line into {file}, then start Quire again:",
+        "在 {file} 中写入下面这一行，然后重新启动 Quire：",
+    ),
+    "change_embedding": ("Another model for search", "更换检索模型"),
+    "change_embedding_cost": (
+        "{n} passages are embedded again. Questions are answered all the while with the model of "
+        "now; the switch happens by itself at the end, and you can go back.",
+        "需要重新计算 {n} 个段落。期间仍用现有模型照常回答；完成后自动切换，也可以还原。",
+    ),
+    "change_pick": ("Model", "模型"),
+    "change_none": (
+        "No other model for this is installed. Get one below first.",
+        "本机没有其他可用的模型。请先在下方下载。",
+    ),
+    "change_measure": ("Measure how long it takes", "估算所需时间"),
+    "change_measuring": ("Measuring with some of your passages …", "正在用部分段落测量……"),
+    "change_measured": (
+        "About {time}: {rate} passages a second, measured just now on {n} of yours.",
+        "约需 {time}：刚用您的 {n} 个段落实测，每秒 {rate} 段。",
+    ),
+    "change_nothing": ("Nothing has to be embedded again.", "无需重新计算。"),
+    "change_begin": ("Begin", "开始"),
+    "change_begun": (
+        "The change has begun. Its progress stands on the page Documents.",
+        "更换已开始，可在“文档”页查看进度。",
+    ),
+    # In memory
+    "memory_title": ("In memory", "内存中"),
+    "memory_none": (
+        "No model is in memory. One is loaded by itself when it is asked for.",
+        "内存中没有模型。需要时会自动加载。",
+    ),
+    "memory_of": ("{used} of {total} in use", "已用 {used}，共 {total}"),
+    "memory_main": ("Main memory", "内存"),
+    "memory_by_device": ("{device}: {size}", "{device} 占用 {size}"),
+    "memory_context": ("{n} tokens of context", "上下文 {n} 个词元"),
+    "memory_slots": ("answers {n} at once", "可同时回答 {n} 个"),
+    "memory_busy": ("{n} running", "{n} 个进行中"),
+    "memory_until": ("leaves in {time}", "{time}后释放"),
+    "memory_forever": ("stays", "常驻"),
+    "unload": ("Unload", "释放"),
+    "unloaded": ("{model} leaves the memory.", "{model} 正从内存中释放。"),
+    "load": ("Load", "加载"),
+    "loading": ("Loading {model} …", "正在加载 {model}……"),
+    "loaded": ("{model} is in memory.", "{model} 已加载到内存。"),
+    # Installed
+    "installed_title": ("Installed ({n}, {size})", "已安装（{n} 个，{size}）"),
+    "installed_none": (
+        "No model is installed. Get one below.",
+        "还没有安装模型。请在下方下载。",
+    ),
+    "can_completion": ("chat", "对话"),
+    "can_embedding": ("search", "检索"),
+    "can_rerank": ("rerank", "重排"),
+    "can_vision": ("pictures", "图像"),
+    "can_audio": ("sound", "语音"),
+    "can_tools": ("tools", "工具"),
+    "can_thinking": ("thinking", "思考"),
+    "can_insert": ("fill-in", "填充"),
+    "in_use_chat": ("answers questions", "用于回答"),
+    "in_use_embedding": ("searches {collections}", "用于检索 {collections}"),
+    "in_use_reranker": ("reranks", "用于重排"),
+    "detail_family": ("Family", "系列"),
+    "detail_parameters": ("Parameters", "参数量"),
+    "detail_quantization": ("Quantization", "量化"),
+    "detail_size": ("Size", "大小"),
+    "detail_context": ("Context", "上下文"),
+    "detail_abilities": ("Can do", "能力"),
+    "detail_changed": ("Installed", "安装时间"),
+    "tokens": ("{n} tokens", "{n} 个词元"),
+    "details_of": ("Where it goes", "部署位置"),
+    "details_title": ("Where it goes, and why", "部署位置及原因"),
+    "copy_model": ("Copy", "复制"),
+    "copy_title": ("A second name for {model}", "为 {model} 另取名称"),
+    "copy_explained": (
+        "The files are shared: a copy takes no space.",
+        "文件共用，复制不占空间。",
+    ),
+    "copy_name": ("Name", "名称"),
+    "copied": ("{model} is there.", "已有 {model}。"),
+    "delete_model": ("Delete", "删除"),
+    "delete_model_title": ("Delete {model}?", "删除 {model}？"),
+    "delete_model_explained": (
+        "It frees up to {size}. To have it back, it must be pulled again.",
+        "最多可释放 {size}。如需恢复，须重新下载。",
+    ),
+    "delete_model_chat": (
+        "It answers the questions now. Without it, answers fail until Quire is started again with "
+        "another model.",
+        "当前由它回答问题。删除后将无法生成回答，直到换用其他模型并重新启动 Quire。",
+    ),
+    "delete_model_reranker": (
+        "It reranks what is found. Without it, searches fail until QUIRE_RERANKER is changed.",
+        "当前由它重排检索结果。删除后检索会出错，直到修改 QUIRE_RERANKER。",
+    ),
+    "delete_model_embedding": (
+        "It cannot be deleted: {collections} is searched with it. Change the model for search "
+        "first.",
+        "无法删除：正用它检索 {collections}。请先更换检索模型。",
+    ),
+    "deleted_model": ("{model} is deleted.", "{model} 已删除。"),
+    # Placement
+    "placement_fits": (
+        "Fits: {n} tokens of context, {slots} at once.",
+        "放得下：上下文 {n} 个词元，可同时处理 {slots} 个请求。",
+    ),
+    "placement_none": ("It does not fit now.", "目前放不下。"),
+    "placement_layers": ("{n} of {all} layers on the GPU", "{n}/{all} 层在 GPU 上"),
+    "placement_cpu": ("All layers on the processor", "全部层在处理器上"),
+    "placement_why": ("Why, in full", "详细原因（英文）"),
+    "part_weights": ("weights", "权重"),
+    "part_cache": ("cache", "缓存"),
+    "part_compute": ("computing", "计算"),
+    # Get one
+    "get_title": ("Get a model", "获取模型"),
+    "get_advised": ("For this machine", "适合本机"),
+    "get_by_name": ("By name", "按名称"),
+    "get_create": ("From a Modelfile", "用 Modelfile 创建"),
+    "machine_line": (
+        "This machine: {memory} of memory, {cores} cores, {gpus}; {disk} free on disk.",
+        "本机：内存 {memory}，{cores} 核，{gpus}；磁盘剩余 {disk}。",
+    ),
+    "machine_no_gpu": ("no GPU in use", "未使用 GPU"),
+    "get_all": ("Show all, also what is slow here or does not fit", "显示全部，包括较慢或放不下的"),
+    "kind_chat": ("For answers", "用于回答"),
+    "kind_embedding": ("For search", "用于检索"),
+    "kind_reranker": ("For reranking", "用于重排"),
+    "advised": ("our choice for this machine", "推荐"),
+    "fit_gpu": ("fits on the GPU", "可完全放入 GPU"),
+    "fit_split": ("partly on the GPU", "部分放入 GPU"),
+    "fit_memory": ("runs on the processor", "由处理器运行"),
+    "fit_none": ("does not fit", "放不下"),
+    "fit_slow": ("runs, but slowly on this machine", "可以运行，但在本机上较慢"),
+    "fit_disk": ("not enough disk", "磁盘空间不足"),
+    "fit_need": ("needs {size}", "需要 {size}"),
+    "lang_en": ("English", "英文"),
+    "lang_multi": ("many languages", "多语言"),
+    "licence_conditions": ("licence with conditions", "许可附带条件"),
+    "pull": ("Pull", "下载"),
+    "pull_again": ("Installed", "已安装"),
+    "pull_name": (
+        "Name, such as qwen2.5:1.5b or hf.co/OWNER/REPO:Q4_K_M",
+        "名称，例如 qwen2.5:1.5b 或 hf.co/OWNER/REPO:Q4_K_M",
+    ),
+    "pull_begun": ("{model} is being pulled.", "开始下载 {model}。"),
+    "pull_empty": ("Type the name of a model first.", "请先输入模型名称。"),
+    "pull_leave": (
+        "You may leave this page: the server goes on.",
+        "可以离开此页，服务器会继续下载。",
+    ),
+    "pull_line": ("{done} of {total} · {rate}/s{left}", "{done}/{total} · {rate}/秒{left}"),
+    "pull_starting": ("asking the registry …", "正在询问模型仓库……"),
+    "pull_finishing": ("checking what came …", "正在校验……"),
+    "pull_layers": ("{n} files", "{n} 个文件"),
+    "pull_done": ("{model} is installed.", "{model} 已安装。"),
+    "pull_cancelled": (
+        "{model}: cancelled. What came is kept; a further pull goes on from there.",
+        "{model}：已取消。已下载的部分会保留，再次下载时继续。",
+    ),
+    "pull_unreachable": (
+        "{model}: the registry cannot be reached from this machine. Check the network, or bring a "
+        "GGUF file and run: quire create NAME -f Modelfile",
+        "{model}：本机无法连接模型仓库。请检查网络；也可以把 GGUF 文件拷到本机后运行："
+        "quire create NAME -f Modelfile",
+    ),
+    "pull_refused": ("{model}: {message}", "{model} 未能下载：{message}"),
+    "dismiss": ("Dismiss", "知道了"),
+    # Create
+    "create_name": ("Name of the new model", "新模型的名称"),
+    "create_text": ("Modelfile", "Modelfile 内容"),
+    "create_hint": (
+        "Begins with FROM and an installed model. Example:",
+        "以 FROM 加上已安装的模型开头。示例：",
+    ),
+    "create_check": ("Check", "检查"),
+    "create_do": ("Create", "创建"),
+    "create_fine": ("No mistakes.", "没有错误。"),
+    "create_mistake": ("Line {line}: {text}", "第 {line} 行：{text}"),
+    "create_mistake_whole": ("{text}", "错误：{text}"),
+    "create_no_name": ("Give the new model a name.", "请为新模型命名。"),
+    "create_working": ("Creating {model} …", "正在创建 {model}……"),
+    "created": ("{model} is created.", "{model} 已创建。"),
+}
