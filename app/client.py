@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import Literal, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from app.access.here import token_here
 from app.api.wire import Failure, JobIdOut, JobOut, StatusOut
 from app.config import Settings, url_of
 from app.models import Report
+from app.tls import trust_of
 
 T = TypeVar("T", bound=BaseModel)
 Needs = Literal["knowledge", "answers", "engine"]
 Body = Mapping[str, object]
+Trust = ssl.SSLContext | bool  # whose certificates are believed
 
 PROBE_S = 1.5  # that a running server may take to say who it is
 PATIENCE_S = 1800.0  # between two pieces of an answer; a cold model on a small machine is slow
@@ -35,10 +39,14 @@ class ServerError(Exception):
 class Client:
     """One server, spoken to over HTTP."""
 
-    def __init__(self, url: str, *, is_private: bool = False) -> None:
+    def __init__(
+        self, url: str, *, is_private: bool = False, key: str = "", trust: Trust = True
+    ) -> None:
         self.url, self.is_private = url, is_private
         timeout = httpx.Timeout(PATIENCE_S, connect=10.0)
-        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout, trust_env=False, headers=shown(key), verify=trust
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -158,7 +166,7 @@ def connect(settings: Settings, report: Report, needs: Needs = "knowledge") -> I
     """
     url = find_server(settings, needs)
     if url is not None:
-        client = Client(url)
+        client = Client(url, key=key_for(settings, url), trust=trust_of(settings, url))
         try:
             yield client
         finally:
@@ -176,18 +184,22 @@ def find_server(settings: Settings, needs: Needs) -> str | None:
     """Look for a running server of our data directory: where it should be, where it says it is.
 
     Raises:
-        ServerError: OLLAMA_HOST names a server for models, and it does not answer.
+        ServerError: OLLAMA_HOST names a server for models, and it does not answer; or our server
+            does not take our key.
     """
     if needs == "engine" and settings.ollama_host:
         url = url_of(*settings.ollama_host)
-        if not _is_engine(url):
+        if not _is_engine(url, key_for(settings, url), trust_of(settings, url)):
             raise ServerError(
                 f"could not connect to the server at {url} that OLLAMA_HOST names; "
                 "start it with `quire serve --engine-only`, or unset the variable"
             )
         return url
     for url in dict.fromkeys((settings.url, noted_url(settings.home))):
-        status = ask_status(url) if url else None
+        key, trust = key_for(settings, url), trust_of(settings, url)
+        status = ask_status(url, key, trust) if url else None
+        if status is None and url and url == noted_url(settings.home):
+            _check_admission(url, key, trust)
         if status is None or Path(status.home) != settings.home:
             continue
         if status.mode == "full" or needs == "engine":
@@ -195,29 +207,73 @@ def find_server(settings: Settings, needs: Needs) -> str | None:
     return None
 
 
-def ask_status(url: str) -> StatusOut | None:
+def _check_admission(url: str, key: str, trust: Trust) -> None:
+    """Say so if the server of our data directory is there, but does not take what we show.
+
+    Raises:
+        ServerError: it asks for a key.
+    """
+    try:
+        found = httpx.get(
+            f"{url}/kb/status", timeout=PROBE_S, trust_env=False, headers=shown(key), verify=trust
+        )
+    except httpx.HTTPError:
+        return
+    if found.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ServerError(
+            f"the server at {url} does not take the key of QUIRE_KEY: unset it, or set it to one "
+            "that `quire keys list` shows as open",
+            found.status_code,
+        )
+
+
+def key_for(settings: Settings, url: str) -> str:
+    """Choose what to show to a server: the key that was set, or the token that it left here."""
+    # Last, as it may be meant for Ollama's cloud; Ollama's own clients show it to any server.
+    return settings.own_key or token_here(settings.home, url) or settings.ollama_key
+
+
+def shown(key: str) -> dict[str, str]:
+    """Give the header that shows a key; none without one."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def ask_status(url: str, key: str = "", trust: Trust = True) -> StatusOut | None:
     """Ask who answers at an address; None if nobody, or somebody else."""
     try:
-        response = httpx.get(f"{url}/kb/status", timeout=PROBE_S, trust_env=False)
+        response = httpx.get(
+            f"{url}/kb/status", timeout=PROBE_S, trust_env=False, headers=shown(key), verify=trust
+        )
         return StatusOut.model_validate_json(response.content) if response.is_success else None
     except (httpx.HTTPError, ValidationError):
         return None
 
 
-def _is_engine(url: str) -> bool:
+def _is_engine(url: str, key: str, trust: Trust) -> bool:
     try:
-        return httpx.get(f"{url}/api/version", timeout=PROBE_S, trust_env=False).is_success
+        found = httpx.get(
+            f"{url}/api/version", timeout=PROBE_S, trust_env=False, headers=shown(key), verify=trust
+        )
     except httpx.HTTPError:
         return False
+    if found.status_code == httpx.codes.UNAUTHORIZED:
+        raise ServerError(
+            f"the server at {url} that OLLAMA_HOST names asks for a key: set QUIRE_KEY to one that "
+            "`quire keys add` made there",
+            found.status_code,
+        )
+    return found.is_success
 
 
-def who_listens(url: str) -> str:
+def who_listens(url: str, trust: Trust = True) -> str:
     """Name the program that answers at an address, for an error message."""
-    status = ask_status(url)
+    status = ask_status(url, "", trust)
     if status is not None:
         return f"another Quire (pid {status.pid}, data in {status.home})"
     try:
-        response = httpx.get(f"{url}/api/version", timeout=PROBE_S, trust_env=False)
+        response = httpx.get(f"{url}/api/version", timeout=PROBE_S, trust_env=False, verify=trust)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            return "a server that asks for a key"
         version = json.loads(response.content)["version"] if response.is_success else ""
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return "another program"
@@ -252,7 +308,9 @@ def _private_server(settings: Settings, report: Report, needs: Needs) -> Iterato
     from app.compose import compose, compose_engine
     from app.server import bind, build_app, running
 
-    own = replace(settings, host="127.0.0.1", port=0)
+    # For this command alone, and gone with it: there is nobody to ask for a key.
+    plain = replace(settings.keeping, tls_cert=None, tls_key=None)
+    own = replace(settings, host="127.0.0.1", port=0, auth="off", keeping=plain)
     opening = (
         compose_engine(own)
         if needs == "engine"

@@ -6,11 +6,14 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.access.opening import Lock, open_lock
+from app.access.policy import is_shared
+from app.api.seen import seen_document
 from app.config import Settings
 from app.examining import open_examiner
 from app.generating import bound_chat_of, chat_of
@@ -52,6 +55,7 @@ class Parts:
     notices: tuple[str, ...] = ()
     conversations: Conversations | None = None
     exams: Examiner | None = None
+    lock: Lock = Lock()
 
 
 @contextmanager
@@ -64,7 +68,9 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
     Raises:
         LibraryLockedError: another process has the data directory open.
         ModelUnavailableError: a model that is needed cannot be had.
+        AccessError: keys are asked for and nobody has one, or they cannot be read.
     """
+    from app.backup.swap import settle
     from app.kb_models import KbModels
     from ingest.knowledge_base import KnowledgeBase
 
@@ -72,6 +78,8 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         settings.home.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(settings.home / "server.lock")
         opened.callback(lock.release)
+        settle(settings.home)
+        access = opened.enter_context(open_lock(settings, is_kept=True))
         _sweep_uploads(settings.home)
         engine = opened.enter_context(_open_engine(settings))
         models = _models(settings, engine.library, report, is_chat_needed=is_chat_needed)
@@ -94,6 +102,8 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         )
         kb.create_collection(DEFAULT_COLLECTION)
         kb.roots.pace = Pace(is_polling=settings.is_polling)
+        if not settings.keeps_originals:
+            kb.pages.keep_none()
         beats = _beats(settings, engine, kb, models)
         chats = opened.enter_context(closing(_open_conversations(settings.home, kb)))
         documents = partial(all_documents, kb)
@@ -101,14 +111,16 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
         beats, now_s = exams.beats, time.monotonic()
         if settings.has_kb_models:
             engine.virtual = KbModels(kb, beats, url=settings.url)
-        yield Parts(settings, engine, now_s, kb, embedder, beats, models.notices, chats, exams)
+        notices = (*filter(None, (access.rule.notice,)), *models.notices)
+        yield Parts(settings, engine, now_s, kb, embedder, beats, notices, chats, exams, access)
 
 
 @contextmanager
 def compose_engine(settings: Settings) -> Iterator[Parts]:
-    """Open the engine alone; needs no data directory and no model."""
-    with _open_engine(settings) as engine:
-        yield Parts(settings, engine, time.monotonic())
+    """Open the engine alone; needs no model, and a data directory only where keys are asked for."""
+    with open_lock(settings, is_kept=False) as lock, _open_engine(settings) as engine:
+        notices = tuple(filter(None, (lock.rule.notice,)))
+        yield Parts(settings, engine, time.monotonic(), notices=notices, lock=lock)
 
 
 def prepare_models(settings: Settings, report: Report) -> Models:
@@ -161,7 +173,9 @@ def n_parameters(text: str) -> float:
 def _open_engine(settings: Settings) -> Iterator[Engine]:
     from engine.engine import Engine
 
-    with Engine(settings.engine) as engine:
+    # Who asks from elsewhere must not make this server speak to its own network.
+    is_near = not is_shared(settings.auth, settings.host)
+    with Engine(replace(settings.engine, is_inside_reachable=is_near)) as engine:
         engine.tidy()
         yield engine
 
@@ -170,7 +184,11 @@ def _open_conversations(home: Path, kb: KnowledgeBase) -> Conversations:
     from app.conversations.store import FILE, Conversations
     from app.conversations.types import Shelf
 
-    shelf = Shelf(kb.text, lambda document_id: kb.document(document_id).digest)
+    # As a conversation may be brought in from elsewhere, it could ask about any document.
+    shelf = Shelf(
+        lambda document_id: kb.text(seen_document(kb, document_id).id),
+        lambda document_id: seen_document(kb, document_id).digest,
+    )
     return Conversations(home / FILE, shelf)
 
 

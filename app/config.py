@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from app.keeping import (
+    MAX_BODY_MB,
+    Keeping,
+    both_or_none,
+    read_body_mb,
+    read_format,
+    read_grace,
+    read_hosts,
+    read_level,
+    read_rate,
+    read_switch,
+)
+from engine import config as engine_config
 from engine.config import (
     EngineSettings,
     calm_openmp,
@@ -18,6 +32,8 @@ from engine.config import (
 )
 
 T = TypeVar("T")
+Auth = Literal["auto", "on", "off"]
+AUTHS: tuple[Auth, ...] = ("auto", "on", "off")
 
 
 class ConfigError(Exception):
@@ -44,11 +60,17 @@ class Settings:
     has_history: bool = True  # `quire run` remembers what was typed, in the data directory
     is_polling: bool | None = None  # whether watched folders are polled; none = by itself
     has_kb_models: bool = True  # collections answer as models called kb/<collection>
+    keeps_originals: bool = True  # of uploaded PDFs and pictures, to show their pages
+    auth: Auth = "auto"  # whether keys are asked for: on, off, or on but for loopback
+    admin_key_file: Path | None = None  # holds one more key, for containers
+    own_key: str = field(default="", repr=False)  # that commands show to a server elsewhere
+    ollama_key: str = field(default="", repr=False)  # OLLAMA_API_KEY, as Ollama's clients have it
+    keeping: Keeping = Keeping()  # limits, logs, TLS
 
     @property
     def url(self) -> str:
         """Where the server answers."""
-        return url_of(self.host, self.port)
+        return url_of(self.host, self.port, is_tls=self.keeping.tls_cert is not None)
 
     @property
     def inbox(self) -> Path:
@@ -56,10 +78,11 @@ class Settings:
         return self.home / "inbox"
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, *, is_tls: bool = False) -> str:
     """Say how a client on this machine reaches what listens at an address."""
     host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def settings_from(
@@ -97,6 +120,12 @@ def settings_from(
         has_history=not _read(known, "OLLAMA_NOHISTORY", parse_flag, "0"),
         is_polling=_read(known, "QUIRE_WATCH_POLLING", _polling, "auto"),
         has_kb_models=_read(known, "QUIRE_KB_MODELS", _switch, "1"),
+        keeps_originals=_read(known, "QUIRE_KEEP_ORIGINALS", _switch, "1"),
+        auth=_read(known, "QUIRE_AUTH", _auth, "auto"),
+        admin_key_file=_read(known, "QUIRE_ADMIN_KEY_FILE", _file, ""),
+        own_key=_own_key(known, "QUIRE_KEY"),
+        ollama_key=_own_key(known, "OLLAMA_API_KEY"),
+        keeping=_keeping(known),
     )
 
 
@@ -151,6 +180,45 @@ def _polling(raw: str) -> bool | None:
         raise ValueError("expected auto, on or off") from error
 
 
+def _auth(raw: str) -> Auth:
+    found = next((one for one in AUTHS if one == raw.casefold()), None)
+    if found is None:
+        raise ValueError("expected auto, on or off")
+    return found
+
+
+def _file(raw: str) -> Path | None:
+    return Path(raw).expanduser().absolute() if raw else None
+
+
+def _own_key(known: Mapping[str, str], name: str) -> str:
+    """Read what is shown to servers; a wrong value is not repeated, it may be nearly right."""
+    key = (known.get(name) or "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"{name}: expected a key, as `quire keys add` prints it")
+    return key
+
+
+def _keeping(known: Mapping[str, str]) -> Keeping:
+    cert = _read(known, "QUIRE_TLS_CERT", _file, "")
+    key = _read(known, "QUIRE_TLS_KEY", _file, "")
+    try:
+        both_or_none(cert, key)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Keeping(
+        rate_limit=_read(known, "QUIRE_RATE_LIMIT", read_rate, "auto"),
+        max_body_bytes=_read(known, "QUIRE_MAX_BODY_MB", read_body_mb, str(MAX_BODY_MB)),
+        grace_s=_read(known, "QUIRE_GRACE_S", read_grace, "15"),
+        log_level=_read(known, "QUIRE_LOG_LEVEL", read_level, "warning"),
+        log_format=_read(known, "QUIRE_LOG_FORMAT", read_format, "auto"),
+        audit=_read(known, "QUIRE_AUDIT", read_switch, "auto"),
+        hosts=_read(known, "QUIRE_HOSTS", read_hosts, ""),
+        tls_cert=cert,
+        tls_key=key,
+    )
+
+
 def _folders(raw: str) -> tuple[Path, ...]:
     return tuple(Path(part).expanduser() for part in raw.split(":") if part)
 
@@ -158,6 +226,27 @@ def _folders(raw: str) -> tuple[Path, ...]:
 def prepare_process() -> None:
     """Set what must stand in this process's environment before native libraries load."""
     calm_openmp(os.environ)
+
+
+def known_names() -> frozenset[str]:
+    """Name every setting that there is: what this file and the engine's read, and nothing else."""
+    files = (Path(__file__), Path(engine_config.__file__))
+    found = re.findall(
+        r'"((?:QUIRE|OLLAMA)_[A-Z_]+)"', "".join(one.read_text(encoding="utf-8") for one in files)
+    )
+    return frozenset(found)
+
+
+def names_given(home: Path) -> list[str]:
+    """Name the settings that this process was given, right or wrong.
+
+    Raises:
+        ConfigError: quire.toml cannot be read.
+    """
+    return [
+        *(name for name in os.environ if name.startswith(("QUIRE_", "OLLAMA_"))),
+        *_from_file(home / "quire.toml"),
+    ]
 
 
 def read_settings(flags: Mapping[str, str] | None = None) -> Settings:

@@ -8,45 +8,56 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from app.config import Settings
+from app.doctor_types import Finding, Level
 from app.machine import GIB, Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from app.api.wire import StatusOut
+    from app.compose import Parts
     from engine.types import ModelEntry
-
-Level = Literal["ok", "warn", "bad"]
 
 _OLDEST_PYTHON = (3, 11)
 _LEAST_DISK_BYTES = 2 * GIB
 _LEAST_MEMORY_BYTES = 2 * GIB
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
+def examine(settings: Settings, parts: Parts | None = None) -> list[Finding]:
+    """Look at everything; a look that fails is a finding too.
 
-    level: Level
-    what: str
-    cure: str = ""
+    Args:
+        parts: those of the server that asks about itself.
+    """
+    from app.doctor_library import library_findings
+    from app.doctor_system import system_findings
 
-
-def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; a look that fails is a finding too."""
-    looks: tuple[tuple[str, Callable[[], Sequence[Finding]]], ...] = (
+    return _looked(
         ("python", lambda: [judge_python(sys.version_info[:3])]),
         ("disk", lambda: [judge_disk(*_disk(settings))]),
+        ("system", lambda: system_findings(settings)),
         ("engine", _engine_build),
         ("machine", _machine),
         ("models", lambda: _models(settings)),
-        ("server", lambda: _server(settings)),
-        ("index", lambda: _index(settings)),
+        ("server", lambda: _server(settings) if parts is None else _itself(parts)),
+        ("index", lambda: _index(settings) if parts is None else index_of(parts)),
+        ("library", lambda: library_findings(settings)),
     )
+
+
+def index_of(parts: Parts) -> list[Finding]:
+    """Look at the index of the server that asks about itself."""
+    from app.api.health import status_of
+    from app.doctor_library import judge_counts, judge_index
+
+    counts = judge_counts(parts.kb.status()) if parts.kb is not None else []
+    return [*judge_index(status_of(parts)), *counts]
+
+
+def _looked(*looks: tuple[str, Callable[[], Sequence[Finding]]]) -> list[Finding]:
     found: list[Finding] = []
     for name, look in looks:
         try:
@@ -54,6 +65,10 @@ def examine(settings: Settings) -> list[Finding]:
         except Exception as error:  # noqa: BLE001 - a doctor reports what it stumbles over
             found.append(Finding("bad", f"{name}: {type(error).__name__}: {error}"))
     return found
+
+
+def _itself(parts: Parts) -> list[Finding]:
+    return [judge_port(parts.settings.url, "Quire", is_ours=True)]
 
 
 def judge_python(version: tuple[int, int, int]) -> Finding:
@@ -119,25 +134,6 @@ def judge_port(url: str, who: str, *, is_ours: bool) -> Finding:
         return Finding("ok", f"the server runs at {url}")
     cure = "stop it, or set QUIRE_PORT to another port before `quire up`"
     return Finding("warn", f"{who} listens at {url}", cure)
-
-
-def judge_index(status: StatusOut) -> list[Finding]:
-    """Judge what is stored, and whether a change of the embedding model got stuck."""
-    if status.models is None:
-        return []
-    found = [Finding("ok", f"{status.n_documents} documents, {status.n_chunks} passages")]
-    found += [
-        Finding(
-            "bad",
-            f"collection {one.collection!r} did not get from {one.from_model} to {one.to_model}: "
-            f"{one.message}",
-            f"run `quire migrate --to {one.to_model} --collection {one.collection}`",
-        )
-        for one in status.migrations
-        if one.state == "failed"
-    ]
-    found += [Finding("warn", text) for text in status.notices]
-    return found
 
 
 def _disk(settings: Settings) -> tuple[str, int]:
@@ -207,19 +203,28 @@ def _refused(memory: Path) -> tuple[str, ...]:
 def _server(settings: Settings) -> list[Finding]:
     from app.client import find_server, who_listens
     from app.server import is_answering
+    from app.tls import trust_of
 
     is_taken = is_answering(settings.url)
     is_ours = is_taken and find_server(settings, "engine") is not None
-    who = who_listens(settings.url) if is_taken else ""
+    who = who_listens(settings.url, trust_of(settings, settings.url)) if is_taken else ""
     return [judge_port(settings.url, who, is_ours=is_ours)]
+
+
+def status_here(settings: Settings) -> StatusOut | None:
+    """Ask the server that has our data open how it is; None if there is none."""
+    from app.client import ask_status, find_server, key_for
+    from app.tls import trust_of
+
+    url = find_server(settings, "knowledge")
+    return ask_status(url, key_for(settings, url), trust_of(settings, url)) if url else None
 
 
 def _index(settings: Settings) -> list[Finding]:
     """Ask the running server; without one only look whether there is a library."""
-    from app.client import ask_status, find_server
+    from app.doctor_library import judge_index
 
-    url = find_server(settings, "knowledge")
-    status = ask_status(url) if url else None
+    status = status_here(settings)
     if status is not None:
         return judge_index(status)
     from app.compose import bound_model

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from app.access.caller import caller, facts
 from app.kb_answers import Answering, conversation_of, wishes_of
 from app.kb_chores import chore
 from app.query.beats import Beats
@@ -54,7 +55,7 @@ class KbModels:
 
     def entries(self) -> list[VirtualEntry]:
         """List a model for every collection."""
-        return [self._entry(one) for one in self._kb.collections()]
+        return [self._entry(one) for one in self._seen()]
 
     def find(self, name: str) -> KbModel:
         """Look up the model of a collection.
@@ -66,6 +67,9 @@ class KbModels:
             found = self._kb.collection(collection_of(name))
         except CollectionNotFoundError as error:
             raise self._missing(name) from error
+        facts().collections.add(found.name)
+        if not caller().sees(found.name):
+            raise self._missing(name)  # in the words of one that is not there
         return KbModel(self._entry(found), found.name, self._beats, self._url)
 
     def instead(self, name: str, verb: Verb) -> str:
@@ -108,6 +112,11 @@ class KbModels:
             },
         )
 
+    def _seen(self) -> list[Collection]:
+        """List the collections that whoever asks may use."""
+        who = caller()
+        return [one for one in self._kb.collections() if who.sees(one.name)]
+
     def _changed(self, collection: Collection) -> datetime:
         """Tell when the newest document came; an empty collection is as old as this process.
 
@@ -125,7 +134,7 @@ class KbModels:
         return moment
 
     def _missing(self, name: str) -> ModelNotFoundError:
-        names = [PREFIX + one.name for one in self._kb.collections()]
+        names = [PREFIX + one.name for one in self._seen()]
         more = "" if len(names) <= N_NAMED else f" and {len(names) - N_NAMED} more"
         there = f"there are {', '.join(names[:N_NAMED])}{more}" if names else "there is none yet"
         told = f"model '{name}' not found: no collection is called so; {there}"

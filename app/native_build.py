@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.doctor import Finding
+from app.doctor_types import Finding
 
 _CPUINFO = Path("proc/cpuinfo")
 # What /proc/cpuinfo calls it → what llama.cpp's system info calls it.

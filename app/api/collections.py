@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Request
 
+from app.access.caller import check_collection
+from app.api.seen import only_seen
 from app.api.wire import CollectionIn, CollectionOut, CollectionsOut, DeletedOut, JobIdOut
 from engine.api.body import read_body
 from engine.api.bridge import quick
@@ -22,7 +24,8 @@ def collections_router(
     @router.get("", response_model=CollectionsOut)
     def collections() -> CollectionsOut:
         """List all collections."""
-        return CollectionsOut(collections=[CollectionOut.of(one) for one in kb.collections()])
+        found = only_seen(kb.collections(), lambda one: one.name)
+        return CollectionsOut(collections=[CollectionOut.of(one) for one in found])
 
     @router.post(
         "", status_code=201, response_model=CollectionOut, openapi_extra=takes(CollectionIn)
@@ -30,6 +33,7 @@ def collections_router(
     async def create(request: Request) -> CollectionOut:
         """Make a collection; making one that is there changes nothing."""
         body = await read_body(request, CollectionIn)
+        check_collection(body.name)
 
         def work() -> CollectionOut:
             kb.create_collection(body.name)
@@ -40,11 +44,13 @@ def collections_router(
     @router.get("/{name}", response_model=CollectionOut)
     def collection(name: str) -> CollectionOut:
         """Describe one collection."""
+        check_collection(name)
         return CollectionOut.of(kb.collection(name))
 
     @router.delete("/{name}", response_model=DeletedOut)
     def delete(name: str) -> DeletedOut:
         """Delete a collection with all its documents."""
+        check_collection(name)
         kb.delete_collection(name)
         forget(name)  # what an exam found of it: another one of that name is another library
         return DeletedOut()
@@ -52,6 +58,7 @@ def collections_router(
     @router.post("/{name}/reindex", status_code=202, response_model=JobIdOut)
     def reindex(name: str) -> JobIdOut:
         """Embed the stored text anew with the embedding model in use."""
+        check_collection(name)
         kb.collection(name)
         return JobIdOut(job_id=kb.reindex(name))
 

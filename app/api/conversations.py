@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from app.access.caller import check_collection as check_seen
 from app.api.conversations_wire import (
     ConversationIn,
     ConversationOut,
@@ -46,17 +47,20 @@ def install_conversation_errors(app: FastAPI) -> None:
 
 
 def conversations_router(
-    conversations: Conversations, check_collection: Callable[[str], object]
+    conversations: Conversations,
+    check_collection: Callable[[str], object],
+    forget: Callable[[str], None] = lambda _: None,
 ) -> APIRouter:
     """Build the routes of conversations.
 
     Args:
         check_collection: raises if there is no collection of a name.
+        forget: told the id of each conversation that was deleted.
     """
     router = APIRouter(prefix="/kb/conversations", tags=["conversations"])
     _add_reading(router, conversations)
     _add_making(router, conversations, check_collection)
-    _add_changing(router, conversations)
+    _add_changing(router, conversations, forget)
     return router
 
 
@@ -97,6 +101,7 @@ def _add_making(
         collection = body.collection or DEFAULT
 
         def work() -> SummaryOut:
+            check_seen(collection)
             check_collection(collection)
             new = conversations.create(body.title, collection)
             return SummaryOut.of(conversations.summary(new.id))
@@ -111,13 +116,17 @@ def _add_making(
         body = await read_body(request, ExportIn)
 
         def work() -> SummaryOut:
-            new = conversations.restore(from_json(json.dumps(body.root)))
+            told = from_json(json.dumps(body.root))
+            check_seen(told.collection)
+            new = conversations.restore(told)
             return SummaryOut.of(conversations.summary(new.id))
 
         return await quick(work)
 
 
-def _add_changing(router: APIRouter, conversations: Conversations) -> None:
+def _add_changing(
+    router: APIRouter, conversations: Conversations, forget: Callable[[str], None]
+) -> None:
     @router.patch("/{conversation_id}", response_model=SummaryOut, openapi_extra=takes(TitleIn))
     async def rename(conversation_id: str, request: Request) -> SummaryOut:
         """Give a conversation another title."""
@@ -128,6 +137,7 @@ def _add_changing(router: APIRouter, conversations: Conversations) -> None:
     def delete(conversation_id: str) -> DeletedOut:
         """Delete a conversation; none of its bytes stay in the file."""
         conversations.delete(conversation_id)
+        forget(conversation_id)
         return DeletedOut()
 
 

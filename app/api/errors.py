@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.access.caller import caller
 from app.models import ModelUnavailableError
 from app.query.errors import (
     EmptyQuestionError,
@@ -31,6 +32,7 @@ from ingest.errors import (
     JobNotFoundError,
     LibraryLockedError,
     ModelMissingError,
+    NoPictureError,
     NothingToRevertError,
     QueueFullError,
     StorageFullError,
@@ -49,6 +51,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NothingToRevertError, 409),
     (CollectionNotFoundError, 404),
     (DocumentNotFoundError, 404),
+    (NoPictureError, 404),
     (JobNotFoundError, 404),
     (CollectionNameError, 400),
     (TooLargeError, 413),
@@ -89,6 +92,10 @@ def install_errors(app: FastAPI) -> None:
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
+    bound = caller().collections
+    if isinstance(error, CollectionNotFoundError) and bound is not None:
+        # Without the names of others.
+        error = CollectionNotFoundError(error.name, tuple(sorted(bound - {error.name})))
     return _answer(text_of(error), kb_status_of(error))
 
 

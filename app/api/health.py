@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Response
 
+from app.api.seen import only_seen
 from app.api.wire import (
     ChatModelOut,
     CollectionOut,
@@ -22,31 +24,56 @@ from app.api.wire import (
     StatusOut,
     WatchedOut,
 )
+from app.audit.log import AuditLog
 from app.compose import Parts
+from app.probes import Probes
+from app.stopping import Stop
 from app.version import VERSION
 from ingest.errors import IngestError
 
+if TYPE_CHECKING:
+    from ingest.roots import Watched
+    from ingest.types import Migration
 
-def health_router(parts: Parts) -> APIRouter:
-    """Build the routes that describe the server."""
+
+def health_router(
+    parts: Parts, stop: Stop | None = None, audit: AuditLog | None = None
+) -> APIRouter:
+    """Build the routes that describe the server.
+
+    Args:
+        stop: tells whether the server is on its way down.
+        audit: tells whether it can be written.
+    """
     router = APIRouter(tags=["health"])
+    probes = Probes(parts)
 
     @router.get("/kb/status", response_model=StatusOut)
     def status() -> StatusOut:
         """Tell what is stored, which models are in use, what is going on."""
-        return status_of(parts)
-
-    @router.get("/healthz", response_model=HealthOut)
-    def healthy() -> HealthOut:
-        """Answer, if the process can."""
-        return HealthOut()
-
-    @router.get("/readyz", response_model=ReadyOut)
-    def ready(response: Response) -> ReadyOut:
-        """Tell whether questions can be answered now."""
-        answer = readiness_of(parts)
-        response.status_code = 200 if answer.ready else 503
+        answer = status_of(parts)
+        answer.notices += [audit.trouble] if audit is not None and audit.trouble else []
         return answer
+
+    @router.get(
+        "/healthz",
+        response_model=HealthOut,
+        response_model_exclude_unset=True,
+        responses={503: {"model": HealthOut}},
+    )
+    async def healthy(response: Response) -> HealthOut:
+        """Tell whether the process still does its work; if not, it has to be started again."""
+        reason = probes.sickness()
+        response.status_code = 503 if reason else 200
+        return HealthOut(status="sick", reason=reason) if reason else HealthOut(status="ok")
+
+    @router.get("/readyz", response_model=ReadyOut, responses={503: {"model": ReadyOut}})
+    async def ready(response: Response) -> ReadyOut:
+        """Tell whether requests should be sent here now."""
+        is_stopping = stop is not None and stop.is_stopping
+        reason = "stopping" if is_stopping else await probes.obstacle()
+        response.status_code = 503 if reason else 200
+        return ReadyOut(ready=not reason, reason=reason)
 
     return router
 
@@ -76,7 +103,7 @@ def status_of(parts: Parts) -> StatusOut:
     )
     if parts.kb is None or not ready.ready:
         return base
-    collections = parts.kb.collections()
+    collections = only_seen(parts.kb.collections(), lambda one: one.name)
     counts = parts.kb.status().get("jobs")
     states = counts if isinstance(counts, Mapping) else {}
     base.collections = [CollectionOut.of(one) for one in collections]
@@ -84,10 +111,16 @@ def status_of(parts: Parts) -> StatusOut:
     base.n_chunks = sum(one.n_chunks for one in collections)
     base.models = _models(parts)
     base.jobs = JobCountsOut(queued=states.get("queued", 0), running=states.get("running", 0))
-    base.watched = [WatchedOut.of(one) for one in parts.kb.watched()]
+    base.watched = [WatchedOut.of(one) for one in only_seen(parts.kb.watched(), _collection)]
     base.compaction = CompactionOut.model_validate(parts.kb.compactor.status())
-    base.migrations = [MigrationOut.of(one) for one in parts.kb.migrations()]
+    base.migrations = [
+        MigrationOut.of(one) for one in only_seen(parts.kb.migrations(), _collection)
+    ]
     return base
+
+
+def _collection(one: Watched | Migration) -> str:
+    return one.collection
 
 
 def _models(parts: Parts) -> ModelsOut | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Query
 
+from app.api.seen import seen_job, seen_jobs
 from app.api.wire import JobOut, JobsOut
 from ingest.knowledge_base import KnowledgeBase
 
@@ -15,21 +16,21 @@ def jobs_router(kb: KnowledgeBase) -> APIRouter:
     @router.get("", response_model=JobsOut)
     def jobs(limit: int = Query(default=50, ge=1, le=1000)) -> JobsOut:
         """List the latest jobs."""
-        return JobsOut(jobs=[JobOut.of(job) for job in kb.jobs(limit)])
+        return JobsOut(jobs=[JobOut.of(job) for job in seen_jobs(kb, limit)])
 
     @router.get("/{job_id}", response_model=JobOut)
     def job(job_id: str) -> JobOut:
         """Tell how far one job is."""
-        return JobOut.of(kb.job(job_id))
+        return JobOut.of(seen_job(kb, job_id))
 
     @router.post("/{job_id}/retry", response_model=JobOut)
     def retry(job_id: str) -> JobOut:
         """Do once more what failed of a job."""
-        return JobOut.of(kb.retry(job_id))
+        return JobOut.of(kb.retry(seen_job(kb, job_id).id))
 
     @router.post("/{job_id}/cancel", response_model=JobOut)
     def cancel(job_id: str) -> JobOut:
         """Leave the rest of a job undone; what was stored stays."""
-        return JobOut.of(kb.cancel(job_id))
+        return JobOut.of(kb.cancel(seen_job(kb, job_id).id))
 
     return router

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from app.access.caller import check_collection
 from app.api.errors import kb_status_of
 from app.api.query_wire import (
     AnswerOut,
@@ -67,6 +68,7 @@ def query_router(beats: Beats, bridge: Bridge, conversations: Conversations) -> 
     async def find(request: Request) -> SearchOut:
         """Find passages."""
         ask = (await read_body(request, SearchIn)).ask()
+        check_collection(ask.collection)
         return await bridge.call(request, lambda: _search(beats, ask))
 
     @router.post("/query", response_model=AnswerOut, openapi_extra=takes(QueryIn))
@@ -84,7 +86,9 @@ def query_router(beats: Beats, bridge: Bridge, conversations: Conversations) -> 
     async def explanation(request: Request) -> ExplanationOut:
         """Tell at which stage a file was lost for a question."""
         body = await read_body(request, ExplainIn)
-        feed = bridge.feed(lambda: explaining(beats, body.ask(), body.file))
+        ask = body.ask()
+        check_collection(ask.collection)
+        feed = bridge.feed(lambda: explaining(beats, ask, body.file))
         return ExplanationOut.of(await _explained(request, feed))
 
     return router
@@ -111,9 +115,11 @@ def _events(beats: Beats, conversations: Conversations, body: QueryIn) -> Iterat
     """Answer, in a conversation if the request names one."""
     ask, chat = body.ask(), body.conversation_id
     if not chat:
+        check_collection(ask.collection)
         return answer(beats, ask)
     is_named = body.collection is not None
     ask = remembered(conversations, ask, chat, is_collection_named=is_named)
+    check_collection(ask.collection)
     return recorded(conversations, ask, answer(beats, ask), chat)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_FILES = 10_000  # per request
+MAX_FIELDS = 100  # beside the files
 MAX_FIELD_BYTES = 64 * 1024
 MAX_NAME_CHARACTERS = 1024
 _DISK_FULL = 28  # errno.ENOSPC
@@ -88,7 +89,7 @@ class _Parts:
         self._name, self._path = "", ""  # of the part at hand; an empty path = a form field
         self._file: IO[bytes] | None = None
         self._field = b""
-        self._n_bytes = 0
+        self._n_bytes = self._n_fields = 0
 
     def callbacks(self) -> MultipartCallbacks:
         """Name the methods as the parser knows them."""
@@ -129,6 +130,9 @@ class _Parts:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" not in options:
+            self._n_fields += 1
+            if self._n_fields > MAX_FIELDS:
+                raise TooLargeError(f"more than {MAX_FIELDS} form fields that are no files")
             return
         self._path = clean_name(options[b"filename"].decode("utf-8", "replace"))
         if not self._path:

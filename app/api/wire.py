@@ -74,21 +74,34 @@ class SpanOut(BaseModel):
     end: int
     page: int | None
     headings: list[str]
+    n_tokens: int = 0  # by the embedding model's tokenizer
+    language: str = ""
 
     @classmethod
     def of(cls, chunk: Chunk) -> SpanOut:
         """Convert from ingestion's noun."""
-        return cls(start=chunk.start, end=chunk.end, page=chunk.page, headings=list(chunk.headings))
+        return cls(
+            start=chunk.start,
+            end=chunk.end,
+            page=chunk.page,
+            headings=list(chunk.headings),
+            n_tokens=chunk.n_tokens,
+            language=chunk.language,
+        )
 
 
 class TextOut(BaseModel):
-    """The text that offsets of hits and citations count in."""
+    """The text that offsets of hits and citations count in, or a part of it."""
 
     id: str
     path: str
     title: str
     text: str
-    chunks: list[SpanOut]
+    chunks: list[SpanOut]  # that lie in the part, or reach into it
+    start: int = 0  # of the part, in characters of the whole text
+    n_characters: int = 0  # of the whole text
+    n_chunks: int = 0  # of the whole document
+    first_chunk: int = 0  # which of them the first one listed is, from 0
 
 
 class DeletedOut(BaseModel):
@@ -234,9 +247,10 @@ class StatusOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    """The process answers."""
+    """Whether the process still does its work."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok", "sick"] = "ok"
+    reason: str = ""
 
 
 class ReadyOut(BaseModel):

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def explain(error: Exception) -> str | None:
     """Word an error that we know; defects keep their traceback."""
+    from app.access.errors import AccessError
+    from app.backup.errors import BackupError
     from app.client import ServerError
     from app.config import ConfigError
     from app.exam.errors import ExamError
@@ -15,7 +17,9 @@ def explain(error: Exception) -> str | None:
     from ingest.errors import IngestError
 
     ours = (
+        AccessError,
         ServerError,
+        BackupError,
         ConfigError,
         ExamError,
         ModelUnavailableError,

@@ -9,6 +9,8 @@ import typer
 
 from app.cli import (
     ask,
+    audit,
+    backup,
     conversations,
     doctor,
     documents,
@@ -17,6 +19,7 @@ from app.cli import (
     explain,
     index,
     jobs,
+    keys,
     migrate,
     run,
     serve,
@@ -39,6 +42,8 @@ _KNOWLEDGE = (
     ("reindex", documents.reindex),
     ("migrate", migrate.migrate),
     ("doctor", doctor.doctor),
+    ("backup", backup.backup),
+    ("restore", backup.restore),
     ("demo", ask.demo),
     ("prepare", serve.prepare),
 )
@@ -91,17 +96,22 @@ def build() -> typer.Typer:
         app.command(name, hidden=True)(function)
     app.add_typer(index.build_index(), name="index", rich_help_panel="Knowledge")
     app.add_typer(conversations.build_chats(), name="chats", rich_help_panel="Knowledge")
+    app.add_typer(keys.build_keys(), name="keys", rich_help_panel="Knowledge")
     app.add_typer(exam.build_eval(), name="eval", rich_help_panel="Knowledge")
+    app.add_typer(audit.build_audit(), name="audit", rich_help_panel="Knowledge")
     app.callback()(_root)
     return app
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        from app.client import ask_status
+        from app.client import ask_status, key_for
+        from app.tls import trust_of
 
         print(f"quire version is {VERSION}")
-        status = ask_status(settings_of().url)
+        settings = settings_of()
+        trust = trust_of(settings, settings.url)
+        status = ask_status(settings.url, key_for(settings, settings.url), trust)
         if status is not None and status.version != VERSION:
             print(f"Warning: the server's version is {status.version}")
         raise typer.Exit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +14,7 @@ from app.cli.session import note, settings_of
 if TYPE_CHECKING:
     import socket
 
+    from app.audit.log import AuditLog
     from app.compose import Parts
     from app.config import Settings
 
@@ -86,6 +87,13 @@ def tell(text: str) -> None:
     print(text, flush=True)
 
 
+def warn(text: str) -> None:
+    """Say loudly, if there is anything to say, what whoever starts the server must know."""
+    if text:
+        line = "!" * 78
+        note(f"{line}\nWARNING: {text}\n{line}")
+
+
 @contextmanager
 def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
     """Take the port before anything slow; settings come back with the port really taken."""
@@ -93,10 +101,13 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
 
     from app.client import who_listens
     from app.server import PortTakenError, bind, is_answering, stopping_cleanly
+    from app.tls import tls_of, trust_of
 
+    tls_of(settings)  # says what is wrong with them before anything else uses them
+    trust = trust_of(settings, settings.url)
     if settings.port and is_answering(settings.url):
         raise PortTakenError(
-            f"port {settings.port} is taken: {who_listens(settings.url)} answers at "
+            f"port {settings.port} is taken: {who_listens(settings.url, trust)} answers at "
             f"{settings.url}. Stop it, or choose another port with --port or QUIRE_PORT"
         )
     at = bind(settings.host, settings.port)
@@ -108,30 +119,74 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
 
 
 def _serve_engine(settings: Settings, at: socket.socket) -> None:
+    from app.access.here import ENGINE_TOKEN_FILE, token_noted
     from app.compose import compose_engine
+    from app.logs import set_up
     from app.server import build_app, run
+    from app.tls import tls_of
 
-    with compose_engine(settings) as parts:
+    set_up(settings.keeping.log_level, settings.keeping.log_format)
+    tls = tls_of(settings)
+    with (
+        compose_engine(settings) as parts,
+        auditing(parts) as audit,
+        token_noted(settings.home, settings.url, parts.lock, ENGINE_TOKEN_FILE),
+    ):
+        warn(parts.lock.rule.notice)
         tell(f"engine at {settings.url}, models in {settings.engine.models_dir}")
-        run(build_app(parts, has_ui=False), at)
+        run(build_app(parts, has_ui=False, audit=audit), at, tls)
 
 
 def _serve_all(
     settings: Settings, at: socket.socket, *, has_ui: bool, is_first_time_kind: bool
 ) -> None:
+    from app.access.here import token_noted
     from app.client import noting
     from app.compose import compose
-    from app.server import build_app, run
+    from app.config import url_of
+    from app.logs import set_up
+    from app.server import bind, build_app, run
+    from app.tls import tls_of
 
+    set_up(settings.keeping.log_level, settings.keeping.log_format)
+    tls = tls_of(settings)
     with ExitStack() as opened:
         parts = opened.enter_context(compose(settings, tell))
         if is_first_time_kind:
             _index_samples(parts)
         _watch_all(parts)
+        opened.enter_context(token_noted(settings.home, settings.url, parts.lock))
         opened.enter_context(noting(settings.home, settings.url))
-        app = build_app(parts, has_ui=has_ui)
+        warn(parts.lock.rule.notice)
+        audit = opened.enter_context(auditing(parts))
+        # The pages of this process need no certificate to trust: they have a door of their own.
+        inner = [opened.enter_context(closing(bind("127.0.0.1", 0)))] if tls and has_ui else []
+        api_url = url_of(*inner[0].getsockname()) if inner else ""
+        app = build_app(parts, has_ui=has_ui, audit=audit, api_url=api_url)
         _welcome(settings, parts.notices, has_ui=has_ui)
-        run(app, at)
+        run(app, at, tls, inner)
+
+
+@contextmanager
+def auditing(parts: Parts) -> Iterator[AuditLog | None]:
+    """Keep an audit log, if one is to be kept; a disk that refuses it does not stop the server."""
+    from app.audit.log import AuditLog, audit_path
+
+    settings = parts.settings
+    if not settings.keeping.is_audited(is_locked=parts.lock.rule.is_on):
+        yield None
+        return
+    path = audit_path(settings.home, is_engine_only=parts.kb is None)
+    try:
+        audit = AuditLog(path)
+    except OSError as error:
+        warn(f"no audit log is kept: {path}: {error.strerror or error}")
+        yield None
+        return
+    try:
+        yield audit
+    finally:
+        audit.close()
 
 
 def _index_samples(parts: Parts) -> None:

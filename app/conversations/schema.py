@@ -33,6 +33,10 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX messages_by_conversation ON messages(conversation, id);
     """,
+    """
+    -- The id of the key that it was begun with; empty where nobody had to show one.
+    ALTER TABLE conversations ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 WORDS_VERSION = "words version"  # in `meta`: how the words were cut that the index holds

@@ -6,6 +6,7 @@ which leaves none of the bytes behind.
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import sqlite3
@@ -18,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from app.access.caller import caller
 from app.conversations.errors import ConversationFullError, ConversationNotFoundError
 from app.conversations.limits import MAX_CONVERSATIONS, check_room, checked, checked_title
 from app.conversations.schema import UNSWEPT, add_words, migrate, refresh_words
@@ -138,6 +140,8 @@ class Conversations:
         """
         with self._lock:
             where, values = self._matching(query)
+            seen, whose = _seen()
+            where, values = f"{where} AND {seen}", [*values, *whose]
             if before:
                 where += " AND touched < ?"
                 values = [*values, int(before) if before.isdecimal() and len(before) < 19 else 0]
@@ -148,6 +152,17 @@ class Conversations:
             ).fetchall()
         summaries = tuple(Summary(*row[:-1]) for row in rows[:limit])
         return Page(summaries, str(rows[limit - 1][-1]) if len(rows) > limit else "")
+
+    def quoting(self, document_id: str, limit: int) -> tuple[tuple[Summary, ...], int]:
+        """List conversations that keep words of a document, last used first; count them all."""
+        seen, whose = _seen()
+        where = f"number IN (SELECT conversation FROM messages WHERE instr(rest, ?) > 0) AND {seen}"
+        values = [f'"document_id":{json.dumps(document_id)}', *whose]
+        with self._lock:
+            rows = self._connection.execute(
+                f"{_SUMMARY} FROM conversations WHERE {where} ORDER BY touched DESC", values
+            ).fetchall()
+        return tuple(Summary(*row) for row in rows[:limit]), len(rows)
 
     def history(self, conversation_id: str) -> tuple[Turn, ...]:
         """Give the last turns, but for answers that were broken off before they said anything.
@@ -313,9 +328,13 @@ class Conversations:
                     "delete some"
                 )
             cursor = connection.execute(
-                "INSERT INTO conversations (id, title, collection, created_at, updated_at, touched)"
-                f" VALUES (?,?,?,?,?,({_TOUCH}))",
-                (new.id, new.title, new.collection, new.created_at, new.updated_at),
+                "INSERT INTO conversations"
+                " (id, title, collection, created_at, updated_at, owner, touched)"
+                f" VALUES (?,?,?,?,?,?,({_TOUCH}))",
+                (
+                    *(new.id, new.title, new.collection, new.created_at, new.updated_at),
+                    caller().key_id,
+                ),
             )
             number = int(cursor.lastrowid or 0)
             add_words(connection, -number, new.title)
@@ -323,9 +342,10 @@ class Conversations:
         return new
 
     def _find(self, conversation_id: str) -> tuple[int, Summary]:
+        seen, whose = _seen()
         row = self._connection.execute(
-            f"{_SUMMARY}, number FROM conversations WHERE id=?",
-            (conversation_id.encode("utf-8", "replace").decode("utf-8"),),
+            f"{_SUMMARY}, number FROM conversations WHERE id=? AND {seen}",
+            (conversation_id.encode("utf-8", "replace").decode("utf-8"), *whose),
         ).fetchone()
         if row is None:
             raise ConversationNotFoundError(conversation_id)
@@ -342,8 +362,9 @@ class Conversations:
             return "0", []
         every = " AND ".join([_HOLDS] * len(expressions))
         values: list[object] = [one for one in expressions for _ in range(2)]
+        seen, whose = _seen()
         found = self._connection.execute(
-            f"SELECT 1 FROM conversations WHERE {every} LIMIT 1", values
+            f"SELECT 1 FROM conversations WHERE {every} AND {seen} LIMIT 1", [*values, *whose]
         ).fetchone()
         if found is not None:
             return every, values
@@ -364,6 +385,23 @@ _HOLDS = """
             WHERE id IN (SELECT rowid FROM words WHERE words MATCH ?)
         UNION ALL SELECT -rowid FROM words WHERE words MATCH ? AND rowid < 0)
 """
+
+
+def _seen() -> tuple[str, list[object]]:
+    """Word the condition on conversations that whoever asks may see, with its values.
+
+    Somebody else's does not exist for who holds no `admin`, nor does one of a collection that the
+    key is not bound to.
+    """
+    who = caller()
+    where, values = ["1"], list[object]()
+    if not who.may("admin"):
+        where.append("owner=?")
+        values.append(who.key_id or None)  # who shows no key owns none
+    if who.collections is not None:
+        where.append("collection IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(sorted(who.collections)))
+    return " AND ".join(where), values
 
 
 def _now() -> str:

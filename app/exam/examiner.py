@@ -193,6 +193,25 @@ class Examiner:
                 self.cancel(run.id)
         self._store.delete(exam_id)
 
+    # Opinions
+
+    @property
+    def store(self) -> ExamStore:
+        """The file of exams, for what else is kept in it."""
+        return self._store
+
+    def read(self, document_id: str, collection: str) -> Source | None:
+        """Read a document of a collection; None if it is not there."""
+        try:
+            document = self._hands.document(document_id)
+        except DocumentNotFoundError:
+            return None
+        return self._source(document) if document.collection == collection else None
+
+    def look_after(self) -> None:
+        """Look from now on whether documents of cases have been deleted."""
+        self._begin()
+
     # Runs
 
     def start(

@@ -52,7 +52,7 @@ def make(
     """
     ordered = sorted(sources, key=lambda source: source.digest)
     seed = sha256("\0".join([collection, *(one.digest for one in ordered)]).encode()).hexdigest()
-    drafts = _unique({one.digest: _drafts(one, seed) for one in ordered})
+    drafts = _unique({one.digest: drafts_of(one, seed) for one in ordered})
     by_digest = {one.digest: one for one in ordered}
     n_wanted = max(0, n_cases - len(own))
     n_twins = round(n_wanted * SHARE_UNANSWERABLE)
@@ -105,8 +105,12 @@ def own_case(question: str, answer: str, source: Source | None, wanted: str = ""
     )  # fmt: skip
 
 
-def _drafts(source: Source, seed: str) -> list[Draft]:
-    """Make questions of parts from all over a document."""
+def drafts_of(source: Source, seed: str) -> list[Draft]:
+    """Make questions of parts from all over a document.
+
+    Args:
+        seed: decides, with the document, which words a question leaves out.
+    """
     rng = Random(f"{seed}{source.digest}")
     step = max(1.0, len(source.parts) / MAX_PARTS)
     parts = [source.parts[int(n * step)] for n in range(min(MAX_PARTS, len(source.parts)))]

@@ -67,6 +67,23 @@ MIGRATIONS: tuple[str, ...] = (
         measured_at TEXT NOT NULL
     );
     """,
+    """
+    -- What people think of answers: places and their own words, no text of a document.
+    CREATE TABLE opinions (
+        conversation TEXT NOT NULL,
+        message INTEGER NOT NULL,
+        collection TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        comment TEXT NOT NULL,
+        is_missing INTEGER NOT NULL,
+        document TEXT,
+        start INTEGER,
+        "end" INTEGER,
+        created_at TEXT NOT NULL,
+        cases TEXT NOT NULL,
+        PRIMARY KEY (conversation, message)
+    );
+    """,
 )
 
 

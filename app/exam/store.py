@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -10,17 +11,22 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from app.exam.errors import ExamNotFoundError, ExamStoreError
+from app.exam.errors import ExamError, ExamNotFoundError, ExamStoreError
 from app.exam.json_of import loaded_result, loaded_settings, result_json, settings_json
 from app.exam.schema import migrate
-from app.exam.types import Case, Exam, Result, Run, RunState, Verdict
+from app.exam.types import Case, Exam, Opinion, Result, Right, Run, RunState, Verdict
 
 MAX_RUNS = 500  # kept; the oldest go first
+MAX_FEEDBACK = 2_000  # questions of one collection that come from feedback
 _BUSY_S = 10.0
 _CASE = 'id, kind, language, question, answer, digest, path, start, "end", text, is_stale'
 _RUN = (
     "id, exam_id, collection, created_at, state, settings, n_answers, is_judging, n_done, n_cases,"
     " message"
+)
+_OPINION = (
+    "conversation, message, collection, verdict, comment, is_missing, document, start,"
+    ' "end", created_at, cases'
 )
 _VERDICT = "collection, reranker, share, reason, bar, embedding, measured_at"
 
@@ -89,7 +95,8 @@ class ExamStore:
         with self._reading() as db:
             rows = db.execute(
                 "SELECT id, collection, created_at, n_documents FROM exams"
-                " ORDER BY created_at DESC, id"
+                # The newest is what is taken if none is named: that shall be one of the documents.
+                " ORDER BY id LIKE 'feedback-%', created_at DESC, id"
             ).fetchall()
             return [_exam(db, row) for row in rows]
 
@@ -204,6 +211,62 @@ class ExamStore:
             ).fetchall()
         return [loaded_result(row[0]) for row in rows]
 
+    # Opinions
+
+    def opinions(self, conversation: str) -> list[Opinion]:
+        """List what is thought of the answers of a conversation, in their order."""
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT {_OPINION} FROM opinions WHERE conversation = ? ORDER BY message",
+                (conversation,),
+            ).fetchall()
+        return [_opinion(row) for row in rows]
+
+    def put_opinion(self, opinion: Opinion, exam: Exam) -> None:
+        """Keep an opinion in place of what was thought before, and its cases in an exam.
+
+        Cases that the opinion before made go, unless another one made them too; an exam without
+        cases goes.
+
+        Args:
+            exam: with the cases that the opinion makes.
+        Raises:
+            ExamError: the exam would hold too many.
+        """
+        key = opinion.conversation, opinion.message
+        with self._writing() as db:
+            before = db.execute(
+                "SELECT cases FROM opinions WHERE conversation = ? AND message = ?", key
+            ).fetchone()
+            db.execute("DELETE FROM opinions WHERE conversation = ? AND message = ?", key)
+            _drop_unneeded(db, exam.collection, json.loads(before[0]) if before else [])
+            if exam.cases:
+                db.execute(
+                    "INSERT OR IGNORE INTO exams VALUES (?,?,?,?)",
+                    (exam.id, exam.collection, exam.created_at, exam.n_documents),
+                )
+                _insert_cases(db, exam.id, exam.cases)
+                (n,) = db.execute(
+                    "SELECT count(*) FROM cases WHERE exam_id = ?", (exam.id,)
+                ).fetchone()
+                if n > MAX_FEEDBACK:
+                    raise ExamError(f"{MAX_FEEDBACK:,} questions are kept already: delete some")
+            db.execute(
+                "DELETE FROM exams WHERE id = ? AND NOT EXISTS"
+                " (SELECT 1 FROM cases WHERE exam_id = exams.id)",
+                (exam.id,),
+            )
+            if opinion.verdict:
+                marks = ",".join("?" * 11)
+                db.execute(f"INSERT INTO opinions ({_OPINION}) VALUES ({marks})", _row(opinion))
+        self._truncate()
+
+    def drop_opinions(self, conversation: str) -> None:
+        """Forget what was thought of a conversation that is deleted; its questions stay."""
+        with self._writing() as db:
+            db.execute("DELETE FROM opinions WHERE conversation = ?", (conversation,))
+        self._truncate()
+
     # Verdicts
 
     def verdict(self, collection: str) -> Verdict:
@@ -247,6 +310,32 @@ class ExamStore:
         """Empty the log, so that no deleted text lingers in it."""
         with self._lock, _translated():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _drop_unneeded(db: sqlite3.Connection, collection: str, cases: list[str]) -> None:
+    """Delete cases from a collection's exams that no opinion stands for any more."""
+    for case in cases:
+        db.execute(
+            "DELETE FROM cases WHERE id = ? AND exam_id IN"
+            " (SELECT id FROM exams WHERE collection = ?) AND NOT EXISTS"
+            " (SELECT 1 FROM opinions, json_each(opinions.cases) AS one"
+            " WHERE opinions.collection = ? AND one.value = ?)",
+            (case, collection, collection, case),
+        )
+
+
+def _row(opinion: Opinion) -> tuple[object, ...]:
+    right = opinion.right
+    span = (right.document_id, right.start, right.end) if right else (None, None, None)
+    said = (opinion.verdict, opinion.comment, opinion.is_missing)
+    key = (opinion.conversation, opinion.message, opinion.collection)
+    return (*key, *said, *span, opinion.created_at, json.dumps(opinion.cases))
+
+
+def _opinion(row: tuple[Any, ...]) -> Opinion:
+    right = Right(*row[6:9]) if row[6] is not None else None
+    values = [*row[:5], bool(row[5]), right, row[9], tuple(json.loads(row[10]))]
+    return Opinion(*values)
 
 
 @contextmanager

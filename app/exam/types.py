@@ -156,3 +156,27 @@ class Verdict:
     bar: float | None = None
     embedding: str = ""  # the model that the bar was measured with
     measured_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """The span of a document that should have answered."""
+
+    document_id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What somebody thinks of an answer; holds no text of a document."""
+
+    conversation: str
+    message: int  # the answer's place in it
+    collection: str
+    verdict: Literal["up", "down", ""]  # empty: taken back
+    comment: str = ""
+    is_missing: bool = False  # the documents do not hold what was asked
+    right: Right | None = None
+    created_at: str = ""
+    cases: tuple[str, ...] = ()  # ids of the questions of the exam that it made

@@ -14,6 +14,7 @@ from app.query import sentences
 from app.query.beats import Beats, Said
 from app.query.checks import Checks
 from app.query.cited import marks_grammar
+from app.query.drawn import Drawn
 from app.query.errors import EmptyQuestionError, QuestionTooLongError
 from app.query.extract import extract
 from app.query.filters import nothing_passes, with_typed_filters
@@ -194,7 +195,7 @@ def _told(run: Run, material: Material, bar: float) -> Iterator[AnswerEvent]:
         tag = tag_of(passages, run.beats.secret)
         messages = messages_for(run.ask.question, passages, material.history, tag)
         took: Said | None = None
-        checks = Checks(material.passages, run.ask.question)
+        checks, drawn = Checks(material.passages, run.ask.question), Drawn()
         with run.beat("generate"), closing(_generated(run, messages, passages)) as stream:
             for piece in stream:
                 if isinstance(piece, Said):
@@ -203,7 +204,7 @@ def _told(run: Run, material: Material, bar: float) -> Iterator[AnswerEvent]:
                 written += piece
                 checked = checks.push(piece)
                 if not run.is_small:
-                    yield Token(piece)
+                    yield Token(drawn.push(piece))
                     yield from checked
                 elif any(one.sentence.support != "supported" for one in checked):
                     break  # it will not be kept: a sentence does not hold
@@ -211,6 +212,7 @@ def _told(run: Run, material: Material, bar: float) -> Iterator[AnswerEvent]:
                     yield Token("")  # a sign of life: the chance to stop
             rest, verified = checks.finish()
             if not run.is_small:
+                yield Token(drawn.finish())
                 yield from rest
         prompt = _prompt(run, messages, written, took)
     yield Status("verify")

@@ -36,15 +36,15 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 _INDEX = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:\[\d+\])+")  # items[1], as code has it
-_ACTIVE = (
+ACTIVE = (
     r"img|script|iframe|object|embed|svg|video|audio|source|link|style|form|input|button|a"
     r"|meta|base"
 )
 _IMAGE = re.compile(r"!\[([^\[\]\n]{0,200})\](?:\([^()\n]{0,500}\)|\[[^\[\]\n]{0,80}\])")
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\n]{0,500}\)")
 _SCRIPT = re.compile(r"<(script|style)\b[^<>]{0,300}>[^<\n]{0,2000}</\1\s*>", re.IGNORECASE)
-_TAG = re.compile(rf"</?(?:{_ACTIVE})\b[^<>\n]{{0,500}}/?>", re.IGNORECASE)
-_OPENED = re.compile(rf"(?:!\[|<(?=/?(?:{_ACTIVE})\b))", re.IGNORECASE)
+_TAG = re.compile(rf"</?(?:{ACTIVE})\b[^<>\n]{{0,500}}/?>", re.IGNORECASE)
+_OPENED = re.compile(rf"(?:!\[|<(?=/?(?:{ACTIVE})\b))", re.IGNORECASE)
 # What may still become a mark, a link or a tag when more of the answer has come.
 _UNFINISHED = re.compile(
     r"[ \t]*!?(?:\[[^\[\]\n]{0,200}(?:\](?:\([^()\n]{0,500})?)?|\u3010[^\u3011\n]{0,24}|!)$"

@@ -1,13 +1,10 @@
-"""The main job on the real thing: start, ask, open a citation, upload, delete, ask again."""
+"""The main job on the real thing: start, ask, upload; the story in the browser has its own file."""
 
-import shutil
 import signal
 
 import pytest
 
 from tests.live.conftest import all_documents, finished, settled
-from tests.ui.conftest import ROOT
-from tests.ui.test_browser import ARGS, CHROMIUM
 
 QUESTION = "How long is the warranty on the Heron lamp?"
 
@@ -66,57 +63,6 @@ def test_an_index_of_another_model_answers_by_its_own(quire, starter_models):
     client.request("DELETE", "/api/delete", json={"model": "other:1"})
 
 
-@pytest.mark.skipif(
-    shutil.which(CHROMIUM) is None,
-    reason="NO BROWSER TESTS: Chromium is missing; install it with: sudo apt-get install chromium",
-)
-def test_in_the_browser(quire, tmp_path):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    process = quire("up")
-    client = process.start()
-    settled(client)
-    note = tmp_path / "rocket-club.md"
-    note.write_text("# Rocket club\n\nThe rocket club meets on Thursdays in room 12.\n", "utf-8")
-    outside = []
-
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 1000}, locale="en-US")
-        page.set_default_timeout(60_000)
-        own = (process.url, process.url.replace("http", "ws", 1), "data:", "blob:")
-        page.on("request", lambda one: one.url.startswith(own) or outside.append(one.url))
-        page.goto(process.url + "/")
-        assert page.url.startswith(process.url + "/ui")
-
-        ask(page, QUESTION)
-        page.wait_for_selector(".q-cite")
-        picture(page, "1-answer")
-        page.get_by_role("button", name="warranty.html").first.click()
-        page.wait_for_selector(".q-box mark")
-        assert "two years" in page.locator(".q-box mark").first.inner_text()
-        picture(page, "2-source")
-        page.keyboard.press("Escape")
-
-        page.goto(process.url + "/ui/documents")
-        page.locator("input[type=file]").set_input_files(note)
-        page.get_by_role("button", name="Add 1 file(s)").click()
-        page.get_by_text("1 added, 0 already there").wait_for()
-        picture(page, "3-documents")
-
-        page.goto(process.url + "/ui/")
-        ask(page, "When does the rocket club meet?")
-        page.wait_for_selector(".q-cite")
-        assert "Thursday" in page.locator(".q-text").last.inner_text()
-        browser.close()
-
-    document = next(one for one in all_documents(client, "default") if "rocket" in one["path"])
-    client.delete(f"/kb/documents/{document['id']}")
-    told = client.post("/kb/query", json={"question": "When does the rocket club meet?"}).json()
-    assert "rocket" not in str(told["passages"]).lower()
-    assert outside == []
-    assert process.end(signal.SIGTERM) == 0
-
-
 def test_an_upload_reports_each_bad_file_and_keeps_the_good_ones(quire):
     client = quire().start()
     files = [
@@ -136,16 +82,3 @@ def test_an_upload_reports_each_bad_file_and_keeps_the_good_ones(quire):
     long_one = next(one for one in all_documents(client, "mixed") if one["path"] == "长文.txt")
     assert long_one["n_characters"] == 5100
     assert long_one["n_chunks"] > 10
-
-
-def ask(page, question):
-    field = page.get_by_test_id("stChatInputTextArea")
-    field.fill(question)
-    field.press("Enter")
-
-
-def picture(page, name):
-    folder = ROOT / "artifacts" / "story"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.wait_for_timeout(400)  # until fades are over; for the eye only
-    page.screenshot(path=folder / f"{name}.png")

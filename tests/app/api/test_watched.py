@@ -1,11 +1,12 @@
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.api.errors import install_errors
-from app.api.watched import is_local, watched_router
+from app.api.watched import is_local, is_own, watched_router
 from ingest.knowledge_base import KnowledgeBase
 from tests.fakes import FakeModel, load_plain
 
@@ -110,3 +111,22 @@ def test_folders_of_the_system_itself_are_refused(ask, place):
     assert reply.status_code == 400
     assert "no documents" in reply.json()["error"]
     assert http.get("/kb/watched").json()["watched"] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "own"),
+    [
+        ("/srv/quire", True),
+        ("/srv/quire/audit", True),
+        ("/srv/quire/inbox", False),
+        ("/srv/quire/inbox/deep", False),
+        ("/srv/quire/inbox-of-others", True),
+        ("/srv", True),  # above it: the way down leads into it
+        ("/", True),
+        ("/srv/quire2", False),
+        ("/srv/other", False),
+    ],
+)
+def test_the_data_directory_is_no_folder_of_documents(folder, own):
+    assert is_own(Path(folder), Path("/srv/quire")) is own
+    assert not is_own(Path("/home/me"), Path("/home/me/.quire"))  # hidden: never looked into

@@ -1,0 +1,1 @@
+"""A library in, one archive out, and back again."""

@@ -1,0 +1,152 @@
+"""A proven library in, in the place of another out; a journal makes up for a sudden end.
+
+The journal says what goes where, from the moment on when all that is new is safely on the disk. A
+process that is killed before changed nothing; one that is killed afterwards is made up for by
+`finish`, at the next start of the server or the next restore.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.backup.disk import sync_folder
+from app.backup.errors import BackupError
+from app.backup.members import FOLDERS, LIBRARY, MODELS
+from app.backup.take import sweep
+
+PREFIX = "restoring-"
+JOURNAL = "restoring.json"
+
+
+def settle(home: Path) -> None:
+    """Make up for backups and restores that were killed; the caller holds the lock of the home."""
+    finish(home)
+    sweep(home)
+
+
+def finish(home: Path) -> None:
+    """Do the rest of a restore that was killed, and remove what one left that had not begun.
+
+    The caller holds the lock of the data directory.
+    """
+    journal = home / JOURNAL
+    step = _noted(journal)
+    if step is not None:
+        stage, before = home / step["stage"], Path(step["before"] or home / "before")
+        if step["step"] == "out":
+            _move_out(home, before)
+            _note(home, step | {"step": "in"})
+        _move_in(stage, home, before)
+        journal.unlink()
+        sync_folder(home)
+    (home / f"{JOURNAL}.new").unlink(missing_ok=True)
+    for left in home.glob(f"{PREFIX}*/"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def begin(home: Path, stage: Path, before: Path | None) -> None:
+    """Write the journal: from here on the new library counts.
+
+    Args:
+        before: where the library goes that is there; None if there is none.
+    """
+    _note(home, {"stage": stage.name, "before": str(before or ""), "step": "out"})
+
+
+def aside(home: Path, stage: Path) -> Path:
+    """Make the folder for the library of before: beside the data directory if that can be."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for path in (home.with_name(f"{home.name}.before-{stamp}"), home / f"before-{stamp}"):
+        try:
+            path.mkdir(mode=0o700)
+        except OSError:
+            continue
+        if _can_move(stage, path):
+            return path
+        path.rmdir()
+    raise BackupError(f"no folder can be made for what lies in {home}: look at its permissions")
+
+
+def _can_move(stage: Path, other: Path) -> bool:
+    """Try whether files move from one folder to the other: a data directory may be a mount."""
+    probe = stage / "probe"
+    probe.touch()
+    try:
+        probe.rename(other / probe.name)
+    except OSError:
+        probe.unlink()
+        return False
+    (other / probe.name).unlink()
+    return True
+
+
+def _move_out(home: Path, before: Path) -> None:
+    for name in FOLDERS:
+        _drop_empty(home / name)
+    there = [name for name in LIBRARY if (home / name).exists()]
+    if there:
+        before.mkdir(mode=0o700, exist_ok=True)
+    for name in there:
+        (home / name).rename(before / name)
+    if there:
+        sync_folder(before)
+    sync_folder(home)
+
+
+def _drop_empty(folder: Path) -> None:
+    for root, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # there is something in it
+            Path(root).rmdir()
+
+
+def _move_in(stage: Path, home: Path, before: Path) -> None:
+    if not stage.is_dir():
+        return
+    for path in sorted(stage.rglob(f"{MODELS}/**/*")) if (stage / MODELS).is_dir() else ():
+        if path.is_file():
+            _move_model(path, home, path.relative_to(stage), before)
+    shutil.rmtree(stage / MODELS, ignore_errors=True)
+    for path in sorted(stage.iterdir()):
+        path.rename(home / path.name)
+    sync_folder(home)
+    stage.rmdir()
+
+
+def _move_model(path: Path, home: Path, place: Path, before: Path) -> None:
+    """Put a model's file beside those that are there; what it replaces is kept aside."""
+    target = home / place
+    if target.is_file():
+        if target.stat().st_size == path.stat().st_size and (
+            target.name.startswith("sha256-") or target.read_bytes() == path.read_bytes()
+        ):
+            return
+        (before / place).parent.mkdir(parents=True, exist_ok=True)
+        target.rename(before / place)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    sync_folder(target.parent)
+
+
+def _note(home: Path, step: dict[str, str]) -> None:
+    new = home / f"{JOURNAL}.new"
+    with new.open("w", encoding="utf-8") as file:
+        json.dump(step, file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(home / JOURNAL)
+    sync_folder(home)
+
+
+def _noted(journal: Path) -> dict[str, str] | None:
+    try:
+        step = json.loads(journal.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if not step["stage"].startswith(PREFIX) or "/" in step["stage"]:
+        raise BackupError(f"{journal} was not written by this program: look at it, then delete it")
+    return {name: str(value) for name, value in step.items()}
