@@ -86,15 +86,18 @@ def test_an_error_comes_after_what_its_feed_gave():
 
 def test_closing_ends_every_feed(caplog):
     ended = threading.Semaphore(0)
+    begun = threading.Barrier(4)  # a generator that has not begun has nothing to end
 
     def endless():
         try:
+            begun.wait(10)
             while True:
                 yield Piece("x")
         finally:
             ended.release()
 
     def failing():
+        begun.wait(10)
         yield Piece("x")
         raise ValueError("out of luck")
 
