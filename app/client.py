@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -172,8 +173,9 @@ def connect(settings: Settings, report: Report, needs: Needs = "knowledge") -> I
         finally:
             client.close()
         return
-    with _private_server(settings, report, needs) as private_url:
-        client = Client(private_url, is_private=True)
+    token = secrets.token_urlsafe(32)
+    with _private_server(settings, report, needs, token) as private_url:
+        client = Client(private_url, is_private=True, key=token)
         try:
             yield client
         finally:
@@ -302,13 +304,14 @@ def noting(home: Path, url: str) -> Iterator[None]:
 
 
 @contextmanager
-def _private_server(settings: Settings, report: Report, needs: Needs) -> Iterator[str]:
+def _private_server(settings: Settings, report: Report, needs: Needs, token: str) -> Iterator[str]:
     from dataclasses import replace
 
+    from app.access.only import Only
     from app.compose import compose, compose_engine
     from app.server import bind, build_app, running
 
-    # For this command alone, and gone with it: there is nobody to ask for a key.
+    # For this command alone, and gone with it: no keys of users, but one of its own.
     plain = replace(settings.keeping, tls_cert=None, tls_key=None)
     own = replace(settings, host="127.0.0.1", port=0, auth="off", keeping=plain)
     opening = (
@@ -316,8 +319,11 @@ def _private_server(settings: Settings, report: Report, needs: Needs) -> Iterato
         if needs == "engine"
         else compose(own, report, is_chat_needed=needs == "answers")
     )
-    with opening as parts, running(build_app(parts, has_ui=False), bind(own.host, 0)) as url:
-        yield url
+    with opening as parts:
+        app = build_app(parts, has_ui=False)
+        app.add_middleware(Only, token=token)
+        with running(app, bind(own.host, 0)) as url:
+            yield url
 
 
 @contextmanager

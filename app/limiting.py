@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.caller import facts
+from app.access.throttle import known_as
 from app.limits import (
     Allowances,
     Pace,
@@ -36,6 +37,7 @@ class Limits:
         *,
         max_body_bytes: int,
         per_minute: int = 0,
+        is_locked: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set the limits.
@@ -43,8 +45,10 @@ class Limits:
         Args:
             max_body_bytes: of bodies that are read as a whole; files have a limit of their own.
             per_minute: requests of one address that shows no key, or a wrong one; 0 = any number.
+            is_locked: keys are asked for; else whatever is shown as one counts for nothing.
         """
         self._app, self._max_bytes, self._clock = app, max_body_bytes, clock
+        self._is_locked = is_locked
         self._strangers = Allowances(Rate(per_minute))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,15 +57,15 @@ class Limits:
             await self._app(scope, receive, send)
             return
         path, headers = scope["path"], Headers(scope=scope)
-        shows_key = any(name in headers for name in _CREDENTIALS)
-        if needs_allowance(path):
-            if not shows_key:
-                wait_s = self._strangers.take(_address(scope), self._clock())
-                if wait_s:
-                    await _too_many(scope, receive, send, wait_s)
-                    return
-            elif self._strangers.rate.per_minute:
-                send = _Guessing(scope, receive, send, self._strangers, self._clock).send
+        shows_key = self._is_locked and any(name in headers for name in _CREDENTIALS)
+        if shows_key and self._strangers.rate.per_minute:
+            # At every path: the pages, which count for nothing else, would tell a right key too.
+            send = _Guessing(scope, receive, send, self._strangers, self._clock).send
+        elif needs_allowance(path):
+            wait_s = self._strangers.take(_address(scope), self._clock())
+            if wait_s:
+                await _too_many(scope, receive, send, wait_s)
+                return
         is_bodiless = scope["method"] in _BODILESS and "transfer-encoding" not in headers
         if is_bodiless and declared_length(headers.get("content-length", "0")) == 0:
             await self._app(scope, receive, send)
@@ -190,7 +194,7 @@ class _Guessing:
 
 def _address(scope: Scope) -> str:
     client = scope.get("client")
-    return str(client[0]) if client else ""
+    return known_as(str(client[0])) if client else ""
 
 
 def _too_large(path: str, limit: int) -> ASGIApp:

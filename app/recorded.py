@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.access.caller import Facts, handling
 from app.audit.entry import Entry
 from app.logs import FIELDS
+from app.redacting import redacted
 from engine.api.metrics import route_of
 
 _LOG = logging.getLogger("quire.requests")
@@ -22,17 +23,19 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNAUDITED = frozenset({"/healthz", "/readyz", "/metrics", "/", "/docs", "/openapi.json"})
 _PAGES = ("/ui",)
+_REFUSED = frozenset({401, 403})  # of these every one counts: a wrong key can be tried anywhere
 _NO_ANSWER = 499  # the client went away before there was one
 
 
 def request_id_of(given: str) -> str:
-    """Take the client's id of a request if it is well-formed, else make one."""
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    """Take the client's id of a request if it is well-formed and no secret, else make one."""
+    is_good = _REQUEST_ID.fullmatch(given) and redacted(given) == given
+    return given if is_good else secrets.token_hex(8)
 
 
-def is_audited(path: str) -> bool:
+def is_audited(path: str, status: int = 200) -> bool:
     """Tell whether a request belongs in the audit log: not probes, not the pages' own files."""
-    return path not in _UNAUDITED and not path.startswith(_PAGES)
+    return status in _REFUSED or (path not in _UNAUDITED and not path.startswith(_PAGES))
 
 
 class Recorded:
@@ -107,7 +110,8 @@ class _Watched:
         client = self._scope.get("client")
         address = str(client[0]) if client else ""
         route, caller, spent_ms = route_of(self._scope), self._facts.caller, spent_s * 1000
-        if is_logged and is_audited(path):
+        is_told = is_audited(path, self._status)
+        if is_logged and is_told:
             told = {
                 "method": method,
                 "route": route,
@@ -119,7 +123,7 @@ class _Watched:
                 "is_cut": self._is_cut,
             }
             _LOG.info("request", extra={FIELDS: told})
-        if self._audit is not None and is_audited(path):
+        if self._audit is not None and is_told:
             self._audit(
                 Entry(
                     datetime.now(UTC).isoformat(timespec="milliseconds"),

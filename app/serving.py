@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
     import socket
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from app.tls import Tls
 
 HEAD_S = 20.0  # that a client may take for the head of a request
-MAX_HEAD_BYTES = 64 * 1024  # of request line and headers together
+MAX_HEAD_BYTES = 64 * 1024  # of request line and headers together; trailers as well
+MAX_PIPELINED = 100  # requests sent ahead on one connection
 MAX_CONNECTIONS = 4096
 MIN_CONNECTIONS = 64
 TELL_S = 3.0  # that streams get to be told that the server stops
@@ -35,6 +36,7 @@ DRAIN_S = 5.0  # that their threads get to write down what they have
 LAST_S = 1  # that uvicorn then gives to whatever is left
 DOUBLE_S = 0.3  # shells and supervisors send one signal twice; that is no second one
 _POLL_S = 0.02
+_FRAMED = 16  # bytes of framing for each byte of a body: a chunk of one byte takes six
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +63,10 @@ def raised_file_limit() -> int:
 class Connection(HttpToolsProtocol):
     """One connection: closed if no whole head comes in time, or if there are too many.
 
-    uvicorn bounds neither the time nor the size of a head. If there are too many, the one that
-    has waited longest without a head makes room: idle ones do not lock out who asks something.
+    uvicorn bounds neither the time nor the size of a head, nor what comes after an answer: the
+    rest of a body that nobody reads, trailers, requests sent ahead. If there are too many
+    connections, the one that has waited longest without a head, or without reading its answer,
+    makes room: idle ones do not lock out who asks something.
     """
 
     max_connections = MAX_CONNECTIONS
@@ -72,8 +76,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head. Source: asyncio.Protocol."""
         super().connection_made(transport)
-        self._n_head_bytes = 0
+        self._n_loose = 0  # bytes since the last that were of a body, or ended a head or message
         self._awaited: TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         if len(self.connections) > self.max_connections and not self._made_room():
             self._answer(b"503 Service Unavailable", b"too many connections", b"retry-after: 5")
             return
@@ -82,33 +87,81 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection. Source: asyncio.Protocol."""
         self._head_came()
+        self._let_go()  # uvicorn tells only the latest of several requests that it is over
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the head is too long. Source: asyncio.Protocol."""
+        """Read on, unless head or trailers are too long. Source: asyncio.Protocol."""
         if self.transport.is_closing():
             return
-        if self._awaited is not None:
-            self._n_head_bytes += len(data)
+        self._n_loose += len(data)
         super().data_received(data)
-        is_long = self._awaited is not None and self._n_head_bytes > MAX_HEAD_BYTES
-        if is_long and not self.transport.is_closing():
+        if self.transport.is_closing() or self not in self.connections:  # it is a socket's now
+            return
+        if self._n_loose > MAX_HEAD_BYTES:
+            if self._awaited is None:
+                self._cut()
+                return
             text = b"the head of the request is too long"
             self._answer(b"431 Request Header Fields Too Large", text)
+        elif self.cycle is not None and self.cycle.response_complete and not self.pipeline:
+            # The rest of a body that nobody reads, or nothing at all: it has as long as a head.
+            self._await_head()
 
     def on_message_begin(self) -> None:
         """Begin to wait for a head, also for the next one of a kept connection."""
         super().on_message_begin()
+        self._n_loose = 0
         self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are dropped, or they would join the headers of the request."""
+        if self._awaited is not None:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stop to wait for a head."""
+        self._n_loose = 0
         self._head_came()
-        super().on_headers_complete()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+            if not self.pipeline:
+                self._running = self.cycle
+        if len(self.pipeline) > MAX_PIPELINED:
+            self._cut()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; what frames it may be several times as long."""
+        self._n_loose = max(0, self._n_loose - _FRAMED * len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is here as a whole."""
+        self._n_loose = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; a connection without one is idle, and may make room."""
+        self._running = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+        elif self.timeout_keep_alive_task is not None:
+            self.headless[self] = None
+
+    def pause_writing(self) -> None:
+        """Note a client that does not read its answer; it may make room. Source: asyncio."""
+        super().pause_writing()
+        self.headless[self] = None
+
+    def resume_writing(self) -> None:
+        """Go on with an answer. Source: asyncio.Protocol."""
+        super().resume_writing()
+        if self._running is not None and self._awaited is None:
+            self.headless.pop(self, None)
 
     def _await_head(self) -> None:
         if self._awaited is None:
-            self._n_head_bytes = 0
             self._awaited = self.loop.call_later(self.head_s, self._give_up)
             self.headless[self] = None
 
@@ -122,8 +175,19 @@ class Connection(HttpToolsProtocol):
         oldest = next(iter(self.headless), None)
         if oldest is not None:
             oldest._head_came()
-            oldest.transport.abort()
+            oldest._cut()
         return oldest is not None
+
+    def _cut(self) -> None:
+        """Hang up on who overdoes it; what runs for it learns so, and has nothing to log."""
+        self._let_go()
+        self.transport.abort()
+
+    def _let_go(self) -> None:
+        self.pipeline.clear()
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def _give_up(self) -> None:
         self._head_came()

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.caller import Caller, facts, handling
 from app.access.errors import KeyStoreError
 from app.access.keyring import Keyring
-from app.access.routes import need_of
+from app.access.routes import Need, need_of
 from app.refusals import refusal
 
 COOKIE = "quire_session"
@@ -54,6 +54,7 @@ class Access:
             await _refuse(scope, receive, send, 503, "the file of keys cannot be read: see the log")
             return
         if caller is None and need.scopes:
+            _name(scope, need)
             await _ask_for_key(scope, receive, send, is_wrong=bool(shown))
             return
         caller = caller or NOBODY
@@ -61,6 +62,7 @@ class Access:
         with handling(facts()) as at_hand:
             at_hand.caller = caller
             if missing:
+                _name(scope, need)
                 text = f"the key {caller.name!r} may not do that: {missing}"
                 await _refuse(scope, receive, send, 403, text)
                 return
@@ -77,6 +79,12 @@ class Access:
 
 
 NOBODY = Caller("", "", frozenset(), frozenset())  # at a route that asks for no key
+
+
+def _name(scope: Scope, need: Need) -> None:
+    """Let logs say what was refused, as the template of its path: no router will see it."""
+    if need.path:
+        scope["route"] = need
 
 
 def shown_in(headers: Headers, method: str, path: str) -> str:

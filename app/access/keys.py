@@ -150,9 +150,9 @@ def expiry_of(text: str, now: datetime) -> str:
     if not text:
         return ""
     span = _SPAN.fullmatch(text.casefold())
-    if span is not None:
-        return stamp(now + timedelta(hours=int(span[1]) * _HOURS[span[2]]))
     try:
+        if span is not None:
+            return stamp(now + timedelta(hours=int(span[1]) * _HOURS[span[2]]))
         end = datetime.fromisoformat(text)
         end = (end if end.tzinfo else end.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:

@@ -40,10 +40,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
     },
 }
 _STYLE = """
-:root{color-scheme:light dark;--back:#fff;--text:#1d2523;--dim:#5d6966;--line:#c9d1ce;
---main:#2b8a6e;--on:#fff;--bad:#b3261e}
-@media(prefers-color-scheme:dark){:root{--back:#0e1117;--text:#f2f5f4;--dim:#a3adaa;--line:#3b4542;
---main:#4fb896;--on:#06130f;--bad:#ff8a80}}
+:root{color-scheme:light dark;--back:#fff;--text:#1c2421;--dim:#56615c;--line:#85908b;
+--main:#1f7a5f;--on:#fff;--bad:#b3261e}
+@media(prefers-color-scheme:dark){:root{--back:#141917;--text:#e8eeeb;--dim:#a5b1ab;--line:#6c7a74;
+--main:#33a17f;--on:#0c1512;--bad:#ff8a80}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:flex;align-items:center;justify-content:center;padding:1rem;
 background:var(--back);color:var(--text);font:16px/1.5 system-ui,sans-serif}

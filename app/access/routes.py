@@ -6,7 +6,7 @@ checks the collection (`check_collection`, or a filter), or because it touches n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.access.caller import SCOPES, Caller, Scope
 
@@ -17,6 +17,7 @@ class Need:
 
     scopes: tuple[Scope, ...] = ()  # one of them; none = everybody, also without a key
     is_for_bound: bool = False  # keys bound to collections may come too
+    path: str = field(default="", compare=False)  # the template of the line that says so
 
     def missing(self, caller: Caller) -> str:
         """Say what a caller lacks; empty if nothing."""
@@ -209,7 +210,8 @@ def _tree(table: tuple[tuple[str, str, Need], ...]) -> _Node:
                 node = node.any
             else:
                 node = node.further.setdefault(part, _Node())
-        (node.rest if is_open else node.needs).update(dict.fromkeys(methods.split(), need))
+        known = replace(need, path=template)
+        (node.rest if is_open else node.needs).update(dict.fromkeys(methods.split(), known))
     return root
 
 

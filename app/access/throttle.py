@@ -26,14 +26,14 @@ class Throttle:
 
     def wait_s(self, address: str) -> float:
         """Tell how long an address has to wait until it may try again; 0 = not at all."""
-        times = self._failures.get(_known_as(address))
+        times = self._failures.get(known_as(address))
         if times is None or len(times) < MAX_FAILURES:
             return 0.0
         return max(0.0, times[0] + WITHIN_S - self._clock())
 
     def fail(self, address: str) -> None:
         """Note that an address showed a wrong key."""
-        name = _known_as(address)
+        name = known_as(address)
         times = self._failures.setdefault(name, deque(maxlen=MAX_FAILURES))
         times.append(self._clock())
         self._failures.move_to_end(name)
@@ -42,14 +42,14 @@ class Throttle:
 
     def forget(self, address: str) -> None:
         """Forget the failures of who has shown a right key."""
-        self._failures.pop(_known_as(address), None)
+        self._failures.pop(known_as(address), None)
 
     def __len__(self) -> int:
         return len(self._failures)
 
 
-def _known_as(address: str) -> str:
-    """Take the addresses of one network of IPv6 as one: whoever has one has 2^64."""
+def known_as(address: str) -> str:
+    """Name who is at an address; those of one network of IPv6 are one: who has one has 2^64."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,8 +17,11 @@ from app.audit.files import FOLDER, N_KEPT, end_of
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_WAITING = 20_000  # entries, while the disk is full or slow
+STRANGERS_BURST = 1000  # refusals of who shows no key that are written one by one
+STRANGERS_PER_S = 1.0  # and as many further ones; else anybody could push out what others did
 RETRY_S = 1.0
 CLOSE_S = 5.0
+_FAILED = 400  # from this status on
 TROUBLE = "the audit log cannot be written: {why}; requests go on being answered"
 
 _log = logging.getLogger(__name__)
@@ -37,6 +41,7 @@ class AuditLog:
         *,
         max_bytes: int = MAX_BYTES,
         write: Callable[[int, bytes], int] = os.write,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the file, mend its end, start the thread.
 
@@ -46,10 +51,12 @@ class AuditLog:
             OSError: it cannot be opened.
             BlockingIOError: another process writes it.
         """
-        self._path, self._max_bytes, self._write = path, max_bytes, write
+        self._path, self._max_bytes, self._write, self._clock = path, max_bytes, write, clock
         self._waiting: deque[Mapping[str, object]] = deque()
         self._changed = threading.Condition()
         self._n_lost = 0
+        self._n_spared = 0  # refusals that are counted only
+        self._room, self._room_at_s = float(STRANGERS_BURST), clock()
         self._is_closing = False
         self._is_writing = False
         self.trouble = ""  # why nothing can be written; empty = all is well
@@ -65,6 +72,9 @@ class AuditLog:
     def add(self, entry: Entry) -> None:
         """Let an entry be written soon; never waits."""
         with self._changed:
+            if self._is_one_of_many(entry):
+                self._n_spared += 1
+                return
             if len(self._waiting) >= MAX_WAITING:
                 self._n_lost += 1
                 return
@@ -87,16 +97,31 @@ class AuditLog:
         if not self._thread.is_alive():
             os.close(self._file)
 
+    def _is_one_of_many(self, entry: Entry) -> bool:
+        """Tell whether strangers were refused so often lately that one more is only counted."""
+        if entry.key or entry.status < _FAILED:
+            return False
+        now_s = self._clock()
+        gained = (now_s - self._room_at_s) * STRANGERS_PER_S
+        self._room, self._room_at_s = min(float(STRANGERS_BURST), self._room + gained), now_s
+        if self._room < 1:
+            return True
+        self._room -= 1
+        return False
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._is_closing)
                 batch, self._waiting = list(self._waiting), deque()
                 n_lost, self._n_lost = self._n_lost, 0
+                n_spared, self._n_spared = self._n_spared, 0
                 self._is_writing = bool(batch)
                 is_closing = self._is_closing
             if n_lost:
                 batch.append({"time": _now(), "event": "lost", "n_lost": n_lost})
+            if n_spared:
+                batch.append({"time": _now(), "event": "refused", "n_refused": n_spared})
             rest = self._written(batch)
             with self._changed:
                 self._waiting.extendleft(reversed(rest))
@@ -142,11 +167,12 @@ class AuditLog:
         self._link, self._is_torn = link, False
 
     def _turn_over(self) -> None:
-        for number in range(N_KEPT, 0, -1):
-            older = self._older(number)
-            if older.exists():
-                older.unlink() if number == N_KEPT else older.rename(self._older(number + 1))
-        self._path.rename(self._older(1))
+        if self._path.exists():  # else it was tried already, and no new file could be made
+            for number in range(N_KEPT, 0, -1):
+                older = self._older(number)
+                if older.exists():
+                    older.unlink() if number == N_KEPT else older.rename(self._older(number + 1))
+            self._path.rename(self._older(1))
         old, self._file = self._file, self._opened()
         os.close(old)
 

@@ -147,3 +147,30 @@ def test_each_key_has_its_own_allowance():
     assert [ask("a") for _ in range(12)] == [200] * 10 + [429] * 2
     assert ask("b") == 200
     assert [ask("") for _ in range(30)] == [200] * 30  # counted by address, further out
+
+
+@pytest.mark.parametrize("shown", [{"authorization": "Bearer ollama"}, {"cookie": "a=b"}])
+def test_where_no_keys_are_asked_for_showing_one_lifts_no_limit(shown):
+    app = Limits(echo, max_body_bytes=100, per_minute=60, is_locked=False, clock=lambda: 0.0)
+
+    statuses = [call(app, scope_of(headers=shown)).status for _ in range(11)]
+
+    assert statuses == [200] * 10 + [429]
+
+
+def test_wrong_keys_are_held_up_at_the_pages_too():
+    async def door(scope, receive, send):
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    app = limited(door, per_minute=60)
+    scope = scope_of("/ui/", "GET", {"authorization": "Bearer wrong"})
+
+    assert [call(app, scope).status for _ in range(11)] == [401] * 10 + [429]
+
+
+def test_addresses_of_one_network_of_ipv6_share_an_allowance():
+    app = limited(per_minute=60)
+    statuses = [call(app, scope_of(client=(f"2001:db8::{n + 1:x}", 5))).status for n in range(11)]
+
+    assert statuses == [200] * 10 + [429]

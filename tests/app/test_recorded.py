@@ -42,6 +42,12 @@ def test_probes_and_files_of_pages_are_not_audited(path, is_so):
     assert is_audited(path) is is_so
 
 
+@pytest.mark.parametrize("path", ["/ui/", "/metrics", "/docs"])
+def test_a_refusal_is_audited_wherever_it_was(path):
+    assert is_audited(path, 401)
+    assert is_audited(path, 403)
+
+
 def test_the_id_comes_back_and_the_entry_says_who_did_what():
     entries = []
 

@@ -10,7 +10,14 @@ from contextlib import closing, contextmanager
 import httpx
 import pytest
 
-from app.serving import MAX_CONNECTIONS, MIN_CONNECTIONS, Connection, make_server, max_connections
+from app.serving import (
+    MAX_CONNECTIONS,
+    MAX_PIPELINED,
+    MIN_CONNECTIONS,
+    Connection,
+    make_server,
+    max_connections,
+)
 from app.stopping import Halting, Stop
 from tests.app.asgi import echo
 
@@ -112,6 +119,178 @@ def test_idle_connections_make_room_for_who_asks_something():
             assert rest_of(first) == b""  # closed, the oldest before the others
 
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def answered(connection):
+    """Read the head and the body of one answer that tells its length."""
+    raw = b""
+    while b"\r\n\r\n" not in raw:
+        raw += connection.recv(65536)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split()[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head
+
+
+async def hasty(scope, receive, send):
+    """Answer without a look at the body, as a refusal does."""
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
+    await send({"type": "http.response.body", "body": b"no"})
+
+
+@pytest.mark.parametrize("line", [b"x: y\r\n", b"y" * 100])
+def test_trailers_without_end_are_cut_off(line):
+    with serving(hasty) as (port, _, _), connected(port) as one:
+        one.sendall(b"POST /kb HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert answered(one).startswith(b"HTTP/1.1 401 ")
+        n_sent = 0
+        with contextlib.suppress(ConnectionError):
+            one.sendall(b"0\r\nx: ")
+            for _ in range(500):
+                one.sendall(line * 1000)
+                n_sent += 1
+
+    assert n_sent < 500
+
+
+def test_trailers_do_not_join_the_headers_of_their_request():
+    names = []
+
+    async def reading(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        names.extend(name for name, _ in scope["headers"])
+        await hasty(scope, receive, send)
+
+    with serving(reading) as (port, _, _), connected(port) as one:
+        one.sendall(b"POST /kb HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        one.sendall(b"0\r\nx-api-key: late\r\n\r\n")
+        answered(one)
+
+    assert names == [b"host", b"transfer-encoding"]
+
+
+def test_a_body_that_nobody_reads_has_as_long_as_a_head():
+    with serving(hasty, head_s=0.2) as (port, _, _), connected(port) as one:
+        one.sendall(b"POST /kb HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        answered(one)
+        one.sendall(b"x")  # which ends the time that an idle connection is kept
+
+        assert b" 408 " in rest_of(one)
+
+
+def test_a_chunked_body_in_the_smallest_pieces_is_read():
+    sizes = []
+
+    async def reading(scope, receive, send):
+        sizes.append(0)
+        while True:
+            message = await receive()
+            sizes[0] += len(message["body"])
+            if not message["more_body"]:
+                break
+        await hasty(scope, receive, send)
+
+    with serving(reading) as (port, _, _), connected(port) as one:
+        one.sendall(b"POST /kb HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(60):
+            one.sendall(b"1\r\nx\r\n" * 1000)
+        one.sendall(b"0\r\n\r\n")
+        answered(one)
+
+    assert sizes == [60_000]
+
+
+def test_requests_sent_far_ahead_on_one_connection_are_cut_off(caplog):
+    may_end, told = threading.Event(), threading.Event()
+
+    async def slow(scope, receive, send):
+        while not may_end.is_set():
+            await asyncio.sleep(0.01)
+        await hasty(scope, receive, send)
+        told.set()
+
+    with serving(slow) as (port, _, _), connected(port) as one:
+        one.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\n\r\n" * (MAX_PIPELINED + 10))
+        nothing = rest_of(one)
+        may_end.set()
+        assert told.wait(PATIENCE_S)
+
+    assert nothing == b""
+    assert "Exception" not in caplog.text
+
+
+def test_a_few_requests_sent_ahead_are_answered_in_turn():
+    with serving(hasty) as (port, _, _), connected(port) as one:
+        one.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        one.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+        assert rest_of(one).count(b"HTTP/1.1 401 ") == 21
+
+
+def test_a_kept_connection_that_becomes_a_socket_is_left_alone():
+    async def both(scope, receive, send):
+        if scope["type"] == "http":
+            await hasty(scope, receive, send)
+            return
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(0.5)
+        await send({"type": "websocket.send", "text": "still here"})
+        await send({"type": "websocket.close"})
+
+    with serving(both, head_s=0.1) as (port, _, _), connected(port) as one:
+        one.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\n\r\n")
+        answered(one)
+        one.sendall(
+            b"GET /kb HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        shown = b""
+        while b"still here" not in shown and (part := one.recv(65536)):
+            shown += part
+
+    assert shown.startswith(b"HTTP/1.1 101 ")
+    assert b" 408 " not in shown
+
+
+def test_kept_connections_make_room_for_new_ones():
+    with serving(hasty, max_connections=3) as (port, _, _), contextlib.ExitStack() as opened:
+        for _ in range(3):
+            kept = opened.enter_context(connected(port))
+            kept.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\n\r\n")
+            answered(kept)
+        with connected(port) as one:
+            one.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+            assert rest_of(one).startswith(b"HTTP/1.1 401 ")
+
+
+def test_who_does_not_read_an_answer_makes_room_for_who_does(caplog):
+    async def vast(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000 if scope["path"] == "/vast" else 1):
+            body = {"type": "http.response.body", "body": bytes(100_000), "more_body": True}
+            await send(body)
+        await send({"type": "http.response.body", "body": b""})
+
+    with serving(vast, max_connections=3) as (port, server, _), contextlib.ExitStack() as opened:
+        for _ in range(3):
+            lazy = opened.enter_context(connected(port))
+            lazy.sendall(b"GET /vast HTTP/1.1\r\nHost: x\r\n\r\n")
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            running = list(server.server_state.connections)
+            if len(running) == 3 and all(each.flow.write_paused for each in running):
+                break
+            time.sleep(0.005)
+        with connected(port) as one:
+            one.sendall(b"GET /kb HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+            assert rest_of(one).startswith(b"HTTP/1.1 200 ")
+
+    assert "Exception" not in caplog.text
 
 
 def test_too_many_requests_at_once_are_told_to_come_back_and_the_others_work():

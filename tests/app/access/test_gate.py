@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ from starlette.responses import JSONResponse
 
 from app.access.caller import caller
 from app.access.gate import COOKIE, Access, shown_in
+from app.recorded import Recorded
+from tests.app.asgi import call, scope_of
 
 
 async def inner(scope, receive, send):
@@ -231,3 +234,32 @@ def test_the_last_use_is_noted_but_not_at_each_request(keyring, key, clock):
     clock.go_on(seconds=1)
     asked(keyring, "POST", "/kb/search", X_API_Key=key)
     assert keyring.listed()[0].last_used_at == "2026-05-04T12:01:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown", "status", "route"),
+    [
+        ("DELETE", "/kb/documents/secret-name", "", 401, "/kb/documents/{}"),
+        ("DELETE", "/kb/documents/secret-name", "reader", 403, "/kb/documents/{}"),
+        ("POST", "/api/pull", "reader", 403, "/api/pull"),
+        ("POST", "/kb/nothing", "reader", 403, "none"),
+    ],
+)
+def test_the_audit_log_says_what_was_refused(keyring, key, method, path, shown, status, route):
+    entries = []
+    headers = {"x-api-key": key} if shown else {}
+
+    app = Recorded(Access(inner, keyring=keyring), audit=entries.append)
+    call(app, scope_of(path, method, headers))
+
+    assert [(one.status, one.route, one.key_name) for one in entries] == [(status, route, shown)]
+
+
+def test_listing_keys_waits_for_no_request_and_holds_none_up(keyring):
+    keyring.make("reader")
+
+    with ThreadPoolExecutor(1) as threads, keyring.store._reading:
+        found = threads.submit(keyring.listed)
+        is_done = not wait([found], 10).not_done
+
+    assert is_done

@@ -4,7 +4,7 @@ import pytest
 
 from app.access.errors import KeyRefusedError, LockedOutError
 from app.access.opening import open_lock
-from app.access.policy import rule_of
+from app.access.policy import is_shared, rule_of
 from app.config import ConfigError, settings_from
 
 
@@ -95,3 +95,17 @@ def test_settings_name_what_would_do(tmp_path):
         settings(tmp_path, QUIRE_KEY="qk_secret\x07")
     assert "secret" not in str(told.value)
     assert "qk_mine" not in repr(settings(tmp_path, QUIRE_KEY="qk_mine"))
+
+
+@pytest.mark.parametrize(
+    ("auth", "host", "is_others"),
+    [
+        ("auto", "127.0.0.1", False),
+        ("off", "localhost", False),
+        ("on", "127.0.0.1", True),
+        ("auto", "0.0.0.0", True),
+        ("off", "0.0.0.0", True),  # without keys too: others reach it
+    ],
+)
+def test_a_server_is_shared_where_keys_are_asked_for_or_others_reach_it(auth, host, is_others):
+    assert is_shared(auth, host) is is_others

@@ -191,3 +191,43 @@ def test_it_does_not_write_through_a_link(path, tmp_path):
 
     with pytest.raises(OSError, match="symbolic"):
         AuditLog(path)
+
+
+def test_refused_strangers_cannot_push_out_what_others_did(path, monkeypatch):
+    monkeypatch.setattr(module, "STRANGERS_BURST", 3)
+    now = [0.0]
+    log = AuditLog(path, clock=lambda: now[0])
+    for _ in range(10):
+        log.add(entry(key="", status=401))
+    log.add(entry(key="k1", status=403))
+    assert log.settle()
+    now[0] += 2.0
+    for _ in range(10):
+        log.add(entry(key="", status=429))
+    log.close()
+
+    told = list(entries_of(path))
+    assert [one["status"] for one in told if "status" in one] == [401] * 3 + [403] + [429] * 2
+    assert sum(one.get("n_refused", 0) for one in told) == 15
+    assert verify(path).is_whole
+
+
+def test_a_new_file_that_cannot_be_made_costs_no_older_one(path, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_S", 0.001)
+    log = AuditLog(path, max_bytes=2000)
+    opened, left = log._opened, [errno.EMFILE] * 30
+
+    def opening():
+        if left:
+            raise OSError(left.pop(), "too many open files")
+        return opened()
+
+    monkeypatch.setattr(log, "_opened", opening)
+    for _ in range(20):
+        log.add(entry())
+    assert log.settle(30)
+    log.close()
+
+    assert not left
+    assert numbers(path) == list(range(1, 21))
+    assert verify(path).is_whole
