@@ -75,7 +75,7 @@ def compose(settings: Settings, report: Report, *, is_chat_needed: bool = True) 
     from ingest.knowledge_base import KnowledgeBase
 
     with ExitStack() as opened:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(settings.home / "server.lock")
         opened.callback(lock.release)
         settle(settings.home)
@@ -126,7 +126,7 @@ def compose_engine(settings: Settings) -> Iterator[Parts]:
 def prepare_models(settings: Settings, report: Report) -> Models:
     """Choose the models and fetch them, without opening the library for longer than a look."""
     with ExitStack() as opened:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(settings.home / "server.lock")
         opened.callback(lock.release)
         engine = opened.enter_context(_open_engine(settings))

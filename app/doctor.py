@@ -173,8 +173,9 @@ def _machine() -> list[Finding]:
 def _models(settings: Settings) -> list[Finding]:
     from engine.library.store import Library
 
-    entries = Library(settings.engine.models_dir).entries()
-    memory = settings.engine.models_dir / "probed.json"
+    engine = settings.engine
+    entries = Library(engine.models_dir, engine.extra_models_dirs).entries()
+    memory = engine.models_dir / "probed.json"
     bad = _refused(memory)
     return [
         *judge_models(entries, (settings.embed_model, settings.chat_model)),

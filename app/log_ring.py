@@ -16,7 +16,7 @@ _SECRET = re.compile(
     r"(?i)(bearer\s+|basic\s+|(?:x-api-key|api[_-]?key|authorization|cookie|password|passwd|secret"
     r"|token|quire_session)[\"']?\s*[=:]\s*[\"']?)(?!bearer\b|basic\b)[^\s\"',;&)]+"
 )
-_IN_URL = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s@]+@")
+_IN_URL = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}://[^/\s:@]*):[^/\s@]+@")
 _KEY = re.compile(r"\b(?:sk|qk|hf|quire)[-_][A-Za-z0-9_-]{12,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

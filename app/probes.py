@@ -48,10 +48,11 @@ class Probes:
         if self._looking is None or self._looking.done():
             loop = asyncio.get_running_loop()
             self._looking = loop.run_in_executor(self._thread, obstacle_of, self._parts)
-        done, _ = await asyncio.wait({self._looking}, timeout=PATIENCE_S)
+        looking = self._looking  # who asks meanwhile may have begun another look
+        done, _ = await asyncio.wait({looking}, timeout=PATIENCE_S)
         if not done:
             return f"the data directory has not answered for {PATIENCE_S:.0f} seconds"
-        self._found, self._looked_s = self._looking.result(), self._clock()
+        self._found, self._looked_s = looking.result(), self._clock()
         return self._found
 
 

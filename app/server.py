@@ -72,7 +72,8 @@ def build_app(
     # Further in than the others, which refuse at less cost.
     install_access(app, parts.lock, home="/ui/" if is_with_pages else "/docs")
     limit = keeping.max_body_bytes
-    app.add_middleware(Limits, max_body_bytes=limit, per_minute=per_minute)
+    is_locked = parts.lock.rule.is_on
+    app.add_middleware(Limits, max_body_bytes=limit, per_minute=per_minute, is_locked=is_locked)
     app.add_middleware(Halting, stop=stop)
     origins, host = parts.settings.engine.origins, parts.settings.host
     app.add_middleware(Guard, origins=origins, host=host, hosts=keeping.hosts)

@@ -286,6 +286,10 @@ class Engine:
         """List the models in memory."""
         return self._loader.running()
 
+    def room_without_models(self) -> Mapping[str, int]:
+        """Tell how many bytes of each device a model could take if no other were in memory."""
+        return self._loader.room_without_models()
+
     def sickness(self) -> str:
         """Tell what is wrong with the threads that compute; empty if nothing."""
         return self._loader.sickness()

@@ -147,6 +147,10 @@ class Loader:
         """Tell how often models were loaded and left."""
         return self._pool.counts()
 
+    def room_without_models(self) -> Free:
+        """Tell how many bytes of each device a model could take if no other were in memory."""
+        return self._pool.rooms().whole
+
     def sickness(self) -> str:
         """Tell what is wrong with the threads that compute; empty if nothing."""
         held_s = self._gate.held_s()

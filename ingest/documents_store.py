@@ -312,10 +312,16 @@ class Documents:
         return Change(number, tuple(added), tuple(removed.chunk_ids))
 
     def add_place(self, collection: str, document: str, place: Place) -> Change:
-        """Note that a known document lies at a place too, instead of what lay there."""
+        """Note that a known document lies at a place too, instead of what lay there.
+
+        Raises:
+            DocumentNotFoundError: it was deleted meanwhile.
+        """
         removed = Removed()
         with self._store.writing() as connection:
             number = collection_number(connection, collection)
+            if not connection.execute(_IS_STORED, (document,)).fetchone():
+                raise DocumentNotFoundError(document)
             rows.put_place(connection, number, document, place, removed)
         return Change(number, (), tuple(removed.chunk_ids))
 

@@ -48,7 +48,6 @@ IN_PROCESS_BYTES = 64 * 1024
 # (measured below a second) to the wait for a note that was just saved.
 IN_PROCESS_SUFFIXES = frozenset({".txt", ".md", ".csv", ".tsv", ".srt", ".vtt", ".log", ".py"})
 
-_TRIES = 2
 _MIB = 1024**2
 # Held by this process and by the child, larger files would be in memory twice beside their text.
 _LARGE_BYTES = 16 * _MIB
@@ -63,6 +62,7 @@ class PoolLimits:
     time_per_mib_s: float = 30.0  # a scanned page is a second or more of reading
     start_limit_s: float = 60.0
     files_per_child: int = 200  # then a fresh one: parsers leak
+    n_tries: int = 2  # of a file that ends its process
 
     def time_for(self, n_bytes: int) -> float:
         """Tell how long a file of a size may take."""
@@ -112,7 +112,7 @@ class LoadPool:
             source = _aside(data, opened)
             del data
             reason = ""
-            for _ in range(_TRIES):
+            for _ in range(self._limits.n_tries):
                 child = self._take()
                 try:
                     return child.load(source, name)
@@ -122,7 +122,9 @@ class LoadPool:
                     log.warning("parser_died name=%s %s", name, reason)
                 finally:
                     self._give(child)
-            raise ParserDiedError(f"{PurePosixPath(name).name}: {reason}; tried {_TRIES} times")
+            n_tries = self._limits.n_tries
+            tried = f"; tried {n_tries} times" if n_tries > 1 else ""
+            raise ParserDiedError(f"{PurePosixPath(name).name}: {reason}{tried}")
 
     def close(self) -> None:
         """End all processes, also those at work."""

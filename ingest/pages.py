@@ -34,6 +34,7 @@ MAX_SPANS = 20
 MAX_SPAN = 20_000  # characters that are marked
 MAX_BYTES = 256 * 1024**2  # of a file that is drawn
 _WAIT_S = 20.0  # for a drawer that is busy
+_MAX_WAITING = 8  # who wait hold a thread of the server each
 _FOUND = ("exact", "partial", "none")
 _REASONS = ("scan", "not found")
 _CACHED = 32
@@ -63,6 +64,7 @@ class Pages:
         self._originals = Originals(folder, documents.stored)
         self._lock = threading.Lock()
         self._turn = threading.Semaphore(1)
+        self._waiting = threading.Semaphore(_MAX_WAITING)
         self._pool: LoadPool | None = None
         self._drawn: OrderedDict[tuple[object, ...], PagePicture] = OrderedDict()
 
@@ -201,17 +203,28 @@ class Pages:
     def _drawer(self) -> Iterator[LoadPool]:
         from ingest.load_pool import LoadPool, PoolLimits
 
-        if not self._turn.acquire(timeout=_WAIT_S):
+        if not self._turn.acquire(blocking=False) and not self._wait():
             raise QueueFullError("other pages are being drawn: try again in a moment")
         try:
             with self._lock:
                 if self._pool is None:
-                    limits = PoolLimits(1024 * 1024**2, time_limit_s=10.0, time_per_mib_s=0.5)
+                    # Somebody waits for it, and all others for him: it is tried once, not long.
+                    limits = PoolLimits(
+                        1024 * 1024**2, time_limit_s=10.0, time_per_mib_s=0.05, n_tries=1
+                    )
                     self._pool = LoadPool(1, limits, target="ingest.load.page_picture:draw")
                 pool = self._pool
             yield pool
         finally:
             self._turn.release()
+
+    def _wait(self) -> bool:
+        if not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            return self._turn.acquire(timeout=_WAIT_S)
+        finally:
+            self._waiting.release()
 
     def _remember(self, key: tuple[object, ...], drawn: PagePicture) -> None:
         with self._lock:

@@ -10,6 +10,7 @@ import errno
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -21,7 +22,13 @@ from ingest.chunk import split
 from ingest.chunk_columns import Chunks, Keyed
 from ingest.context import context_of
 from ingest.documents_store import Change, Documents, document_id
-from ingest.errors import EmptyFileError, IngestError, StorageFullError, TooLargeError
+from ingest.errors import (
+    DocumentNotFoundError,
+    EmptyFileError,
+    IngestError,
+    StorageFullError,
+    TooLargeError,
+)
 from ingest.faults import reach
 from ingest.memory import give_back_memory
 from ingest.rows_store import Place, VectorsMissingError
@@ -111,8 +118,9 @@ class Pipeline:
         digest = sha256(held[0]).hexdigest()
         document = document_id(collection, digest)
         if self._documents.holds(document, self._loader_version):
-            self.follow(self._documents.add_place(collection, document, place))
-            return "skipped"
+            with suppress(DocumentNotFoundError):  # deleted just now: it is stored anew
+                self.follow(self._documents.add_place(collection, document, place))
+                return "skipped"
         report(f"reading {place.path}")
         loaded = _storable(self._load(held.pop(), PurePosixPath(place.path).name))
         reach("file loaded")

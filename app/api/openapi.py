@@ -9,6 +9,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
+from app.api.answers import describe_answers
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Quire API</title><style>
 body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
@@ -47,4 +49,4 @@ def _described(app: FastAPI) -> dict[str, Any]:
     with warnings.catch_warnings():
         # Routes that answer HEAD as well as GET share an id, which is announced each time.
         warnings.filterwarnings("ignore", "Duplicate Operation ID", UserWarning)
-        return app.openapi()
+        return describe_answers(app.openapi())

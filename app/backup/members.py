@@ -17,9 +17,9 @@ SETTINGS = "quire.toml"
 # The catalogue first: its writers may take long, and the others shall not wait for them.
 DATABASES = (CATALOGUE, CONVERSATIONS, EXAMS, ACCESS)
 STAGING = "staging"
-FOLDERS_OF_CATALOGUE = (STAGING, "originals")  # the catalogue names each file in them
+ORIGINALS = "originals"
 INBOX = "inbox"
-FOLDERS = (*FOLDERS_OF_CATALOGUE, INBOX)
+FOLDERS = (STAGING, ORIGINALS, INBOX)
 MODELS = "models"
 
 # What makes a data directory a library; models, logs and locks stay where they are.

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ from app.backup.disk import disk_full_told, require_room, sync_folder
 from app.backup.errors import ArchiveError, BackupError, HomeTakenError
 from app.backup.manifest import Manifest, Member
 from app.backup.members import CATALOGUE, LIBRARY
-from app.backup.swap import JOURNAL, PREFIX, aside, begin, finish
+from app.backup.swap import JOURNAL, PREFIX, aside, begin, beside_mounts, finish, is_mount
 from ingest.errors import LibraryLockedError
 from ingest.lock import FolderLock
 
@@ -32,6 +32,7 @@ class Restored:
 
     manifest: Manifest
     before: Path | None  # where the library of before lies now
+    beside: dict[str, Path] = field(default_factory=dict)  # what could not go to its place: a mount
 
 
 def verify(file: BinaryIO) -> Manifest:
@@ -68,6 +69,7 @@ def restore(file: BinaryIO, home: Path, *, is_replacing: bool = False) -> Restor
             with disk_full_told(home):
                 copy_store.relocate(stage / CATALOGUE, table.home, str(named))
             _sync_all(stage)
+            beside = beside_mounts(home, stage)
             before = aside(home, stage) if taken else None
             begin(home, stage, before)
         except BaseException:
@@ -75,16 +77,19 @@ def restore(file: BinaryIO, home: Path, *, is_replacing: bool = False) -> Restor
                 shutil.rmtree(stage, ignore_errors=True)
             raise
         finish(home)
-    return Restored(table, before)
+    return Restored(table, before, beside)
 
 
 def occupied(home: Path) -> list[str]:
-    """Name what a data directory holds of a library; empty folders do not count."""
+    """Name what a data directory holds of a library; empty folders and mounts do not count."""
     return [
         name
         for name in LIBRARY
-        if (home / name).is_file()
-        or ((home / name).is_dir() and any(one.is_file() for one in (home / name).rglob("*")))
+        if not is_mount(home / name)
+        and (
+            (home / name).is_file()
+            or ((home / name).is_dir() and any(one.is_file() for one in (home / name).rglob("*")))
+        )
     ]
 
 

@@ -7,8 +7,10 @@ process that is killed before changed nothing; one that is killed afterwards is 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,11 +18,12 @@ from pathlib import Path
 
 from app.backup.disk import sync_folder
 from app.backup.errors import BackupError
-from app.backup.members import FOLDERS, LIBRARY, MODELS
+from app.backup.members import DATABASES, FOLDERS, LIBRARY, MODELS
 from app.backup.take import sweep
 
 PREFIX = "restoring-"
 JOURNAL = "restoring.json"
+_OCTAL = re.compile(r"\\([0-7]{3})")  # how the system writes blanks in names of mounts
 
 
 def settle(home: Path) -> None:
@@ -72,6 +75,36 @@ def aside(home: Path, stage: Path) -> Path:
     raise BackupError(f"no folder can be made for what lies in {home}: look at its permissions")
 
 
+def beside_mounts(home: Path, stage: Path) -> dict[str, Path]:
+    """Tell where what is new goes whose place is a mount of its own, by name.
+
+    Such a place cannot be renamed, and may not even be writable: it stays as it is.
+
+    Raises:
+        BackupError: a file of SQLite's is such a mount.
+    """
+    found = {}
+    for name in sorted(one.name for one in stage.iterdir() if is_mount(home / one.name)):
+        if name == MODELS:  # whose files are put beside those that are there
+            continue
+        if name in DATABASES:
+            raise BackupError(f"{home / name} is a mount of its own: restore where it is none")
+        found[name] = home / f"{name}.restored-{stage.name.removeprefix(PREFIX)}"
+    return found
+
+
+def is_mount(path: Path) -> bool:
+    """Tell whether something is mounted at a path; a folder of the same disk counts too."""
+    if os.path.ismount(path):
+        return True
+    try:  # which of Python's own tests cannot tell
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False
+    places = (line.split(" ")[4] for line in lines)
+    return str(path) in {_OCTAL.sub(lambda one: chr(int(one[1], 8)), place) for place in places}
+
+
 def _can_move(stage: Path, other: Path) -> bool:
     """Try whether files move from one folder to the other: a data directory may be a mount."""
     probe = stage / "probe"
@@ -87,8 +120,9 @@ def _can_move(stage: Path, other: Path) -> bool:
 
 def _move_out(home: Path, before: Path) -> None:
     for name in FOLDERS:
-        _drop_empty(home / name)
-    there = [name for name in LIBRARY if (home / name).exists()]
+        if not is_mount(home / name) and not (home / name).is_symlink():
+            _drop_empty(home / name)
+    there = [name for name in LIBRARY if os.path.lexists(home / name) and not is_mount(home / name)]
     if there:
         before.mkdir(mode=0o700, exist_ok=True)
     for name in there:
@@ -111,8 +145,9 @@ def _move_in(stage: Path, home: Path, before: Path) -> None:
         if path.is_file():
             _move_model(path, home, path.relative_to(stage), before)
     shutil.rmtree(stage / MODELS, ignore_errors=True)
+    beside = beside_mounts(home, stage)
     for path in sorted(stage.iterdir()):
-        path.rename(home / path.name)
+        path.rename(beside.get(path.name, home / path.name))
     sync_folder(home)
     stage.rmdir()
 
@@ -126,10 +161,25 @@ def _move_model(path: Path, home: Path, place: Path, before: Path) -> None:
         ):
             return
         (before / place).parent.mkdir(parents=True, exist_ok=True)
-        target.rename(before / place)
+        _move_file(target, before / place)
     target.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(target)
+    _move_file(path, target)
     sync_folder(target.parent)
+
+
+def _move_file(path: Path, target: Path) -> None:
+    """Move a file, also to another disk: the models of a data directory often lie on their own."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        new = target.with_name(f".{PREFIX}{target.name}")
+        shutil.copyfile(path, new)
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        new.replace(target)
+        path.unlink()
 
 
 def _note(home: Path, step: dict[str, str]) -> None:
@@ -147,6 +197,9 @@ def _noted(journal: Path) -> dict[str, str] | None:
         step = json.loads(journal.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    if not step["stage"].startswith(PREFIX) or "/" in step["stage"]:
+    except ValueError:  # no JSON, no UTF-8: the journal is written whole, so somebody else did it
+        step = None
+    is_ours = isinstance(step, dict) and {"step", "stage", "before"} <= set(step)
+    if not is_ours or not str(step["stage"]).startswith(PREFIX) or "/" in str(step["stage"]):
         raise BackupError(f"{journal} was not written by this program: look at it, then delete it")
     return {name: str(value) for name, value in step.items()}

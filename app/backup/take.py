@@ -1,8 +1,9 @@
 """A data directory in, a stream of one archive out; the library may be in use meanwhile.
 
 The states of all SQLite files, and the files of uploads that wait, are held fast at one moment and
-copied afterwards. Files in the inbox are taken as they are a little later: what was changed in
-between is found by the next look at the inbox, as any other change.
+copied afterwards. Originals and files in the inbox are taken as they are a little later: an
+original that was deleted in between costs its pictures only, and what was changed in the inbox is
+found by the next look at it, as any other change.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from app.backup.manifest import Manifest, Member, ModelUse
 from app.backup.members import (
     CATALOGUE,
     DATABASES,
-    FOLDERS_OF_CATALOGUE,
     INBOX,
+    ORIGINALS,
     SETTINGS,
+    STAGING,
 )
 from app.version import VERSION
 from ingest.errors import LibraryLockedError
@@ -127,8 +129,9 @@ class Backup:
             for name in names:
                 left_out.extend(kept(home, name, stage, files))
 
-        with copy_store.held(there, lambda: keep(*FOLDERS_OF_CATALOGUE)) as connections:
-            keep(INBOX)
+        with copy_store.held(there, lambda: keep(STAGING)) as connections:
+            # Many, and copied where a disk knows no second names: nobody shall wait for that.
+            keep(ORIGINALS, INBOX)
             for name, connection in connections.items():
                 copy_store.copy(connection, stage / name)
                 schemas[name] = copy_store.version_of(connection)

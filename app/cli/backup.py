@@ -71,6 +71,7 @@ def restore(
     ] = False,
 ) -> None:
     """Put the library of a backup in place; the server must not run."""
+    from app.backup.members import ACCESS
     from app.backup.models import installed_in, judge_models
     from app.backup.put import restore as put
     from engine.library.store import Library
@@ -82,12 +83,21 @@ def restore(
     note(f"{_holds(done.manifest)} restored in {target}, in {monotonic() - started_s:.1f} s")
     if done.before is not None:
         note(f"the library of before lies in {done.before}; delete it when you are sure")
+    for name, beside in done.beside.items():
+        note(
+            f"{target / name} is a mount of its own and stayed as it was; what the archive holds "
+            f"of it lies in {beside}: copy it there before the start"
+        )
     # Read now: the settings of the archive are in place, and may name another models folder.
     settings = settings_of({"QUIRE_HOME": str(target)})
     engine = settings.engine
     here = installed_in(Library(engine.models_dir, engine.extra_models_dirs))
     for text in judge_models(done.manifest.models, here):
-        note(f"note: {text}")
+        note(f"note: {_plain(text)}")
+    if any(one.name == ACCESS for one in done.manifest.members):
+        note(
+            "note: keys are as they were then, also those revoked since: see `quire keys list`"
+        )
     note("the vector index is made anew at the next start; `quire up` starts")
 
 
@@ -97,9 +107,9 @@ def _verify(file: str) -> None:
     with _opened(file) as archive, _named(file):
         table = verify(archive)
     note(f"whole: {_holds(table)}, {counted(len(table.members), 'file')}")
-    note(f"taken {table.made_at} from {table.home} by Quire {table.program}")
+    note(_plain(f"taken {table.made_at} from {table.home} by Quire {table.program}"))
     for one in table.models:
-        note(f"{one.role} model {one.name} {one.digest}")
+        note(_plain(f"{one.role} model {one.name} {one.digest}"))
 
 
 def _taken(settings: Settings, *, with_models: bool) -> Backup:
@@ -146,12 +156,18 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 @contextmanager
 def _named(file: str) -> Iterator[None]:
     """Say which file it is that is damaged."""
-    from app.backup.errors import ArchiveError
+    from app.backup.errors import ArchiveError, NewerArchiveError
 
     try:
         yield
-    except ArchiveError as error:
-        raise ArchiveError(f"{file} cannot be used: {error}; nothing was changed") from error
+    except (ArchiveError, NewerArchiveError) as error:
+        text = _plain(f"{file} cannot be used: {error}; nothing was changed")
+        raise type(error)(text) from error
+
+
+def _plain(text: str) -> str:
+    """Show what an archive says without letting it speak to the terminal."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _holds(table: Manifest) -> str:

@@ -2,7 +2,7 @@
 
 What is kept of an answer that is broken off, by whoever asked or by an error: the question and the
 sentences that were checked by then, marked as broken off; words that nobody checked are not kept.
-If nothing was shown yet, nothing is kept.
+An error that comes before anything was shown keeps nothing: it has no answer to be broken off.
 """
 
 from __future__ import annotations
@@ -183,6 +183,9 @@ def _recorded(
                 with suppress(ConversationNotFoundError):  # deleted meanwhile, and meant to be
                     conversations.append(conversation_id, (question, answer))
             yield event
+    except GeneratorExit:
+        shown.is_any = True  # who left, or lost the page, shall find the question again
+        raise
     finally:
         close = getattr(events, "close", None)
         if callable(close):

@@ -241,6 +241,8 @@ class Conversations:
     def append(self, conversation_id: str, messages: Sequence[Message]) -> None:
         """Add messages, all or none; when this returns, they outlive the process.
 
+        A question that is asked again after its answer was broken off takes the place of both.
+
         Raises:
             ConversationNotFoundError: there is none.
             ConversationFullError: they do not fit.
@@ -251,6 +253,7 @@ class Conversations:
         with self._writing() as connection:
             number, found = self._find(conversation_id)
             check_room(found.n_messages, len(whole))
+            _drop_broken_off(connection, number, asked)
             title = found.title or title_of(asked)
             connection.execute(
                 f"UPDATE conversations SET title=?, updated_at=?, touched=({_TOUCH})"
@@ -434,6 +437,21 @@ def _add(connection: sqlite3.Connection, number: int, messages: Sequence[Message
             (number, one.role, one.mode, one.text, rest.decode("utf-8"), one.created_at),
         )
         add_words(connection, int(cursor.lastrowid or 0), one.text)
+
+
+def _drop_broken_off(connection: sqlite3.Connection, number: int, asked: str) -> None:
+    """Remove the last answer with its question, if it was broken off and the same is asked."""
+    last = connection.execute(
+        "SELECT id, role, mode, text FROM messages WHERE conversation=? ORDER BY id DESC LIMIT 2",
+        (number,),
+    ).fetchall()
+    if [one[1] for one in last] != ["assistant", "user"]:
+        return
+    (answer, _, mode, _), (question, _, _, text) = last
+    if mode != "broken_off" or text != asked:
+        return
+    for table, column in (("words", "rowid"), ("messages", "id")):
+        connection.execute(f"DELETE FROM {table} WHERE {column} IN (?,?)", (answer, question))
 
 
 def _message(role: str, mode: str, text: str, rest: str, created_at: str) -> Message:

@@ -6,6 +6,7 @@ exams, people about this one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
@@ -17,7 +18,6 @@ from app.query.words import cjk_share
 from ingest.language import language_of
 
 EXAM = "feedback"  # how the ids of these exams begin
-MAX_SPANS = 3  # of one answer that become questions
 MAX_COMMENT = 2_000  # characters
 _MAX_TEXT = 20_000  # characters of a passage that should have answered
 _CHINESE = 0.3  # share of CJK letters from which on a question is a Chinese one
@@ -51,8 +51,9 @@ def cases_of(
 ) -> list[Case]:
     """Make the questions of the exam that an opinion is worth; none if it names nothing.
 
-    A passage that somebody names comes first; else an answer that was right stands for what it
-    cites, and a right refusal for a question that nothing answers.
+    A passage that somebody names comes first; else an answer that was right stands for the words
+    that it rests on most, and a right refusal for a question that nothing answers. One question is
+    one case: several would count it several times.
 
     Args:
         read: document id → the document; None if it is gone.
@@ -71,22 +72,21 @@ def cases_of(
         return [case] if case is not None else []
     if opinion.verdict == "down" or answer.mode not in ("generated", "extractive"):
         return []
-    found: dict[str, Case] = {}
     for cited in _borne_out(answer):
         source = read(cited.document_id)
         if source is None or source.text[cited.start : cited.end] != cited.text:
             continue  # the document has changed: it may not say so any more
-        case = _case(question, source, Right(cited.document_id, cited.start, cited.end))
-        found.setdefault(case.id, case)
-        if len(found) == MAX_SPANS:
-            break
-    return list(found.values())
+        return [_case(question, source, Right(cited.document_id, cited.start, cited.end))]
+    return []
 
 
 def _borne_out(answer: Message) -> Iterable[Cited]:
-    """List the spans that bear a sentence out wholly."""
-    numbers = {n for one in answer.sentences if one.support == "supported" for n in one.citations}
-    return [one for one in answer.citations if one.n in numbers and one.end > one.start]
+    """List the spans that bear sentences out wholly, those of most sentences first."""
+    n_borne = Counter(
+        n for one in answer.sentences if one.support == "supported" for n in one.citations
+    )
+    found = [one for one in answer.citations if n_borne[one.n] and one.end > one.start]
+    return sorted(found, key=lambda one: -n_borne[one.n])
 
 
 def _case(question: str, source: Source, right: Right) -> Case:

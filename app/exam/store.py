@@ -236,10 +236,11 @@ class ExamStore:
         key = opinion.conversation, opinion.message
         with self._writing() as db:
             before = db.execute(
-                "SELECT cases FROM opinions WHERE conversation = ? AND message = ?", key
+                "SELECT collection, cases FROM opinions WHERE conversation = ? AND message = ?", key
             ).fetchone()
             db.execute("DELETE FROM opinions WHERE conversation = ? AND message = ?", key)
-            _drop_unneeded(db, exam.collection, json.loads(before[0]) if before else [])
+            if before is not None:  # it may have named a document of another collection
+                _drop_unneeded(db, before[0], json.loads(before[1]))
             if exam.cases:
                 db.execute(
                     "INSERT OR IGNORE INTO exams VALUES (?,?,?,?)",
@@ -252,9 +253,9 @@ class ExamStore:
                 if n > MAX_FEEDBACK:
                     raise ExamError(f"{MAX_FEEDBACK:,} questions are kept already: delete some")
             db.execute(
-                "DELETE FROM exams WHERE id = ? AND NOT EXISTS"
-                " (SELECT 1 FROM cases WHERE exam_id = exams.id)",
-                (exam.id,),
+                "DELETE FROM exams WHERE id LIKE 'feedback-%' AND collection IN (?, ?)"
+                " AND NOT EXISTS (SELECT 1 FROM cases WHERE exam_id = exams.id)",
+                (exam.collection, before[0] if before else exam.collection),
             )
             if opinion.verdict:
                 marks = ",".join("?" * 11)

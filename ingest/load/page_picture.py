@@ -173,7 +173,7 @@ def _of_picture(data: bytes, wish: Wish) -> Loaded:
 def _scale(width: float, height: float, wanted: float) -> float:
     """Bound the pixels of what is drawn."""
     most = math.sqrt(MAX_PIXELS / max(width * height, 1.0))
-    return max(min(wanted, most, MAX_SIDE / max(width, height, 1.0)), 0.01)
+    return min(wanted, most, MAX_SIDE / max(width, height, 1.0))
 
 
 def _answer(picture: Image.Image, n_pages: int, found: Found, reason: str) -> Loaded:

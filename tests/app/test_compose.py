@@ -39,6 +39,11 @@ def test_what_cut_off_uploads_left_is_swept(server, tmp_path):
         assert not left.exists()
 
 
+def test_a_data_directory_that_is_made_is_its_owner_s_alone(server, tmp_path):
+    with compose(replace(server[1], home=tmp_path / "home"), lambda _: None):
+        assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
 def test_a_model_that_cannot_be_had_is_named_with_its_variable(server, tmp_path):
     settings = replace(server[1], home=tmp_path / "home", embed_model="nobody/has:this")
 

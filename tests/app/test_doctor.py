@@ -46,3 +46,20 @@ def test_a_fresh_home_is_examined_without_a_stumble(tmp_path):
     assert not [one for one in findings if one.level == "bad"]
     assert any("no library yet" in one.what for one in findings)
     assert not (tmp_path / "home").exists()
+
+
+def test_models_of_further_folders_count_as_installed(tmp_path, starter_models):
+    named = {
+        "QUIRE_HOME": str(tmp_path / "home"),
+        "QUIRE_PORT": "1",
+        "OLLAMA_MODELS": str(tmp_path / "own"),
+        "OLLAMA_MODELS_EXTRA": str(starter_models),
+        "QUIRE_CHAT_MODEL": "smollm2:135m",
+    }
+
+    findings = examine(settings_from(named, user_home=tmp_path))
+
+    assert not [
+        one.what for one in findings if "is not installed" in one.what and "model" in one.what
+    ]
+    assert any("completion models: smollm2:135m" in one.what for one in findings)

@@ -76,6 +76,27 @@ def test_an_answer_is_given_again_for_a_while(tmp_path, monkeypatch):
     assert len(n_looks) == 2
 
 
+def test_a_look_that_begins_as_another_ends_takes_nothing_from_who_waited(tmp_path, monkeypatch):
+    may_end = threading.Event()
+    looks = iter((lambda: "the first", may_end.wait))
+    monkeypatch.setattr(module, "obstacle_of", lambda _: next(looks)())
+    probes = Probes(parts_at(tmp_path))
+
+    async def two():
+        waiting = asyncio.create_task(probes.obstacle())
+        await asyncio.sleep(0)
+        later = probes.obstacle()
+        # Runs once the look is over, before who waited for it goes on.
+        probes._looking.add_done_callback(lambda _: later.send(None))
+        try:
+            return await waiting
+        finally:
+            may_end.set()
+            later.close()
+
+    assert asyncio.run(two()) == "the first"
+
+
 def test_a_disk_that_hangs_is_told_and_asked_once(tmp_path, monkeypatch):
     may_end, n_looks = threading.Event(), []
 

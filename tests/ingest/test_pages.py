@@ -1,4 +1,5 @@
 import io
+import threading
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -6,6 +7,7 @@ from reportlab.pdfgen.canvas import Canvas
 from ingest.errors import DocumentNotFoundError, NoPictureError, QueueFullError
 from ingest.load.loaders import load as load_all
 from ingest.load_pool import LoadPool, PoolLimits
+from ingest.pages import MAX_BYTES
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -166,6 +168,24 @@ def test_who_waits_for_the_drawer_too_long_is_told(library, monkeypatch):
     monkeypatch.setattr("ingest.pages._WAIT_S", 0.01)
     with kb.pages._turn, pytest.raises(QueueFullError):
         kb.pages.picture(document.id, 1)
+
+
+def test_a_few_wait_for_the_drawer_and_who_comes_after_them_is_told_at_once(library, monkeypatch):
+    kb, send = library
+    document = send()
+    monkeypatch.setattr("ingest.pages._WAIT_S", 3600.0)
+    kb.pages._waiting = threading.Semaphore(0)
+    with kb.pages._turn, pytest.raises(QueueFullError):
+        kb.pages.picture(document.id, 1)
+
+
+def test_a_page_that_hangs_is_tried_once_and_all_others_do_not_wait_for_minutes(library):
+    kb, send = library
+    kb.pages.picture(send().id, 1)
+
+    limits = kb.pages._pool._limits
+    assert limits.n_tries == 1
+    assert limits.time_for(MAX_BYTES) <= 30
 
 
 def test_pictures_that_are_remembered_are_bounded_and_forgotten_with_a_deletion(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ingest.context import context_of, searchable_text
+from ingest.documents_store import Documents
 from ingest.types import Block, Chunk, Loaded
 from tests.fakes import bag_of_terms, count_tokens
 
@@ -98,6 +99,17 @@ def test_an_ingest_stops_in_the_middle_of_a_file_and_goes_on_without_embedding_t
     assert (job.state, job.n_stored) == ("done", 1)
     assert n_before < 1200
     assert model.n_embedded - n_before == 1200 - 512
+
+
+def test_a_file_that_comes_again_while_it_is_deleted_is_stored_anew(open_kb, monkeypatch):
+    """It is known when it is looked for, and gone when its place is noted."""
+    kb = open_kb()
+    monkeypatch.setattr(Documents, "holds", lambda *_: True)
+
+    job = kb.wait(kb.submit("default", [("tea.md", b"Green tea on Fridays.")]), 60)
+
+    assert (job.errors, job.n_stored) == ((), 1)
+    assert kb.documents()[1] == 1
 
 
 def test_a_cut_table_takes_its_header_along():

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.app.conftest import settings_at
+from tests.security.locked import opened
 
 CANARY = "canary-7f3a: nothing that is asked of the server may show this line"
 FACT = "The lighthouse of Brumly was built in 1871 by Ada Finch."
@@ -52,14 +53,21 @@ def site(tmp_path_factory, starter_models):
         yield Site(url, home, outside)
 
 
+@pytest.fixture(scope="session")
+def locked(tmp_path_factory, starter_models):
+    """Share one locked server among the files of a run: none of them harms it, or a test fails."""
+    with opened(tmp_path_factory.mktemp("locked") / "home", starter_models) as one:
+        yield one
+
+
 @pytest.fixture
 def http(site):
     with httpx.Client(base_url=site.url, timeout=60, trust_env=False) as client:
         yield client
 
 
-def finished(http, job_id):
-    deadline = time.monotonic() + 60
+def finished(http, job_id, within_s=60):
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         job = http.get(f"/kb/jobs/{job_id}").json()
         if job["state"] in {"done", "failed"}:

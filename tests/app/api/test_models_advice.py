@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from app.api.models_advice import cost_of
+from app.api.models_advice import advice_of, cost_of
+from app.machine import GIB
+from engine.runtime.devices import Machine
+from engine.runtime.host_memory import HostMemory
+from engine.runtime.pool import Rooms
+from engine.runtime.sizes import HOST
 from ingest.types import Chunk, Collection
 
 
@@ -115,3 +120,15 @@ def test_the_cost_is_measured_with_passages_that_are_there(starter_engine):
 
     assert (found.n_passages, found.n_sampled) == (40, 2)
     assert found.eta_s == pytest.approx(40 / found.passages_per_s)
+
+
+def test_what_models_hold_now_is_not_counted_twice(starter_engine, tmp_path, monkeypatch):
+    """Mapped files count as free to the system already: the engine knows what there really is."""
+    rooms = Rooms({HOST: 0}, {HOST: 4 * GIB})
+    monkeypatch.setattr(starter_engine._loader._pool, "rooms", lambda: rooms)
+    parts = SimpleNamespace(engine=starter_engine, settings=SimpleNamespace(home=tmp_path))
+
+    found = advice_of(parts, Machine(HostMemory(64 * GIB, 64 * GIB), ()))
+
+    fits = {one.name: one.fit for one in found.models}
+    assert (fits["qwen2.5:0.5b"], fits["qwen2.5:14b"]) == ("memory", "none")

@@ -12,6 +12,7 @@ import pytest
 from app.backup import record, take
 from app.backup.errors import BackupBusyError, BackupError, HomeTakenError, NoRoomError
 from app.backup.put import restore, verify
+from app.backup.swap import is_mount
 from app.backup.take import Backup
 from app.backup.write import write_to
 from tests.app.backup.conftest import FACTS, fill, opened, stream, taken
@@ -224,6 +225,32 @@ def test_a_file_that_changes_while_it_is_read_is_told(home):
             b"".join(backup.stream())
 
 
+def test_nobody_waits_while_originals_are_copied(home, tmp_path, monkeypatch):
+    """On a disk without second names that takes as long as they are large."""
+    kept = home / "originals" / "aa" / ("a" * 64)
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"%PDF-1.4")
+    copyfile, copied = shutil.copyfile, []
+
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    def while_others_write(source, target):
+        if "originals" in Path(source).parts:
+            writer = sqlite3.connect(home / "kb.sqlite3", timeout=0, isolation_level=None)
+            writer.execute("BEGIN IMMEDIATE")
+            writer.close()
+            copied.append(source)
+        return copyfile(source, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfile", while_others_write)
+    restore(stream(taken(home)), tmp_path / "new")
+
+    assert copied == [kept]
+    assert (tmp_path / "new" / kept.relative_to(home)).read_bytes() == b"%PDF-1.4"
+
+
 def test_a_file_that_is_being_written_is_taken_as_it_was(home, tmp_path):
     log = home / "inbox" / "growing.log"
     log.write_text("line 1\n")
@@ -301,6 +328,70 @@ def test_a_home_that_cannot_be_renamed_is_restored_all_the_same(home, monkeypatc
     assert [one.name for one in home.parent.iterdir()] == ["home"]
     with opened(home) as kb:
         assert kb.documents()[1] == len(FACTS)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_inbox_that_is_a_mount_of_its_own_stays_and_nothing_is_lost(
+    home, tmp_path, monkeypatch, is_new
+):
+    """As in a container: the system refuses to rename such a folder, whatever is asked."""
+    data = taken(home)
+    place = tmp_path / "new" if is_new else home
+    mount = place / "inbox"
+    mount.mkdir(parents=True, exist_ok=True)
+    (mount / "host.txt").write_text("of the host")
+    rename = Path.rename
+
+    def busy(self, target):
+        if mount in (self, Path(target)):
+            raise OSError(16, "Device or resource busy")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    monkeypatch.setattr("app.backup.swap.is_mount", lambda path: path == mount)
+    monkeypatch.setattr("app.backup.put.is_mount", lambda path: path == mount)
+    done = restore(stream(data), place, is_replacing=not is_new)
+
+    assert (mount / "host.txt").read_text() == "of the host"
+    assert (done.beside["inbox"] / "team" / "plan é.txt").read_text() == "the plan"
+    assert done.beside["inbox"].parent == place
+    assert not list(place.glob("restoring*"))
+    with opened(place) as kb:
+        assert kb.documents()[1] == len(FACTS)
+
+
+def test_a_catalogue_that_is_a_mount_is_refused_before_anything_changes(home, monkeypatch):
+    data = taken(home)
+    before = rows(home, "documents", "id")
+    catalogue = home / "kb.sqlite3"
+    monkeypatch.setattr("app.backup.swap.is_mount", lambda path: path == catalogue)
+
+    with pytest.raises(BackupError, match="mount"):
+        restore(stream(data), home, is_replacing=True)
+
+    assert rows(home, "documents", "id") == before
+    assert not list(home.glob("restoring*"))
+
+
+def test_the_system_s_list_of_mounts_is_read(monkeypatch, tmp_path):
+    """A folder of the same disk that is mounted elsewhere looks like any other folder."""
+    lines = "63 43 254:0 /a /data/my\\040inbox rw - ext4 /dev/vda rw\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: lines)
+
+    assert is_mount(Path("/data/my inbox"))
+    assert not is_mount(tmp_path)
+
+
+def test_a_link_to_a_folder_that_is_gone_makes_room(home, tmp_path):
+    data = taken(home)
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "inbox").symlink_to(tmp_path / "gone")
+
+    restore(stream(data), new)
+
+    assert (new / "inbox" / "team" / "plan é.txt").is_file()
+    assert not (new / "restoring.json").exists()
 
 
 def test_a_folder_with_models_and_an_empty_inbox_counts_as_empty(home, tmp_path):

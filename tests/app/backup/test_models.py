@@ -1,5 +1,9 @@
 """Which model a restored library misses, and what gets it."""
 
+import errno
+import hashlib
+from pathlib import Path
+
 import pytest
 
 from app.backup.errors import BackupError
@@ -51,6 +55,37 @@ def test_weights_go_into_the_archive_when_asked_for_and_come_out_whole(tmp_path,
         "registry.ollama.ai/library/all-minilm:latest": digest
     }
     assert judge_models([use], installed_in(Library(tmp_path / "new" / "models"))) == []
+
+
+def test_weights_come_to_a_models_folder_on_another_disk(home, tmp_path, monkeypatch):
+    """As in a cluster, where models have a volume of their own."""
+    data, weights = b"weights", tmp_path / "weights"
+    digest = hashlib.sha256(data).hexdigest()
+    weights.write_bytes(data)
+    use = ModelUse("all-minilm", digest, "chat")
+    name = f"models/blobs/sha256-{digest}"
+
+    with Backup(
+        home, Wanted((use,), lambda one: [(name, weights)] if one == use else [])
+    ) as backup:
+        archive = b"".join(backup.stream())
+    models = tmp_path / "new" / "models"
+    models.mkdir(parents=True)
+    rename = Path.rename
+
+    def crossing(self, target):
+        if (models in self.parents) != (models in Path(target).parents):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", crossing)
+    monkeypatch.setattr("app.backup.swap.is_mount", lambda path: path == models)
+    done = restore(stream(archive), tmp_path / "new")
+
+    assert done.beside == {}
+    assert [one.name for one in (models / "blobs").iterdir()] == [f"sha256-{digest}"]
+    assert (tmp_path / "new" / name).read_bytes() == data
+    assert not (tmp_path / "new" / "restoring.json").exists()
 
 
 def test_weights_that_are_not_there_are_told(tmp_path):

@@ -104,6 +104,23 @@ def test_an_archive_goes_through_pipes(home, tmp_path, monkeypatch):
     assert (tmp_path / "new" / "kb.sqlite3").is_file()
 
 
+@pytest.mark.parametrize("newer", [{}, {"format": 99}])
+def test_what_an_archive_says_does_not_speak_to_the_terminal(home, tmp_path, capfd, newer):
+    from tests.app.backup.conftest import taken
+    from tests.app.backup.forging import forge
+
+    odd = {"program": "\x1b[2J", "made_at": "\x1b]0;x\x07", "home": "/a\nerror: b"} | newer
+    archive = tmp_path / "archive"
+    archive.write_bytes(forge(taken(home), table=lambda one: one | odd))
+
+    done = CliRunner().invoke(build(), ["backup", str(archive), "--verify"])
+
+    said = capfd.readouterr().err + done.stderr + str(done.exception or "")
+    assert "?[2J" in said
+    assert "\x1b" not in said
+    assert "\nerror: b" not in said
+
+
 def test_an_archive_is_not_printed_on_a_terminal(home, monkeypatch):
     from app.cli import backup
 

@@ -146,12 +146,23 @@ def test_words_that_nobody_checked_are_not_kept(store):
     assert (told.text, told.mode, told.citations) == ("", "broken_off", ())
 
 
-def test_an_answer_that_showed_nothing_is_not_kept(store):
+def test_who_leaves_before_anything_is_shown_finds_the_question_again(store):
     one = store.create()
     events = recorded(store, ASK, iter([Status("retrieve"), Found((PASSAGE,))]), one.id)
     next(events)
 
     events.close()
+
+    asked, told = store.get(one.id).messages
+    assert (asked.text, told.text, told.mode) == (ASK.question, "", "broken_off")
+
+
+def test_an_error_before_anything_is_shown_keeps_nothing(store):
+    one = store.create()
+    source = Events(Status("retrieve"), Found((PASSAGE,)), RuntimeError("no model"))
+
+    with pytest.raises(RuntimeError, match="no model"):
+        list(recorded(store, ASK, source, one.id))
 
     assert store.get(one.id).messages == ()
 

@@ -257,6 +257,22 @@ def test_history_leaves_out_what_was_broken_off_before_it_said_anything(store):
     assert [turn.content for turn in store.history(one.id)] == ["A?", "A.", "C?", "Half."]
 
 
+def test_a_question_asked_again_after_its_answer_broke_off_stands_once(store):
+    one = store.create()
+    store.append(one.id, [question("A?"), answer("Brokenhalf.", mode="broken_off")])
+    store.append(one.id, [question("B?"), answer("Brokenhalf.", mode="broken_off")])
+    store.append(one.id, [question("B?"), answer("Whole.")])
+    store.append(one.id, [question("B?"), answer("Again whole.")])
+
+    told = [message.text for message in store.get(one.id).messages]
+    assert told == ["A?", "Brokenhalf.", "B?", "Whole.", "B?", "Again whole."]
+    assert store.page("whole").summaries
+
+    store.append(one.id, [question("C?"), answer("Onlyhere.", mode="broken_off")])
+    store.append(one.id, [question("C?"), answer("Yes.")])
+    assert not store.page("onlyhere").summaries  # nor is it found any more
+
+
 def test_deletion_leaves_no_bytes_in_any_file(store, path):
     kept, gone = store.create("kept"), store.create("canarytitle")
     canaries = [b"canarytitle", b"canaryquestion", b"canaryquote", b"canarypath", "金丝雀".encode()]

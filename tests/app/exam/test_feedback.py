@@ -4,7 +4,7 @@ import pytest
 
 from app.conversations.types import Cited, Message
 from app.exam.errors import BadCaseError
-from app.exam.feedback import MAX_SPANS, cases_of, exam_of, question_of
+from app.exam.feedback import cases_of, exam_of, question_of
 from app.exam.opinions import Opinions
 from app.exam.types import Opinion, Right
 from app.query.types import Sentence
@@ -57,11 +57,15 @@ def test_what_is_not_borne_out_or_not_said_any_more_is_no_question():
     assert cases_of(ASKED, answered(moved), thought("up"), lambda _: source("a.md", "new")) == []
 
 
-def test_an_answer_makes_a_few_questions_at_most():
+def test_an_answer_of_many_citations_is_one_question_about_what_it_rests_on_most():
     parts = [SAID[at : at + 12] for at in range(0, 48, 6)]
     citations = [cited(one, n) for n, one in enumerate(parts, 1)]
+    first, second = Sentence("A.", (1, 3), "supported"), Sentence("B.", (3,), "supported")
+    answer = Message("assistant", "A. B.", "", "generated", (first, second), tuple(citations))
 
-    assert len(made(answered(*citations), thought("up"))) == MAX_SPANS
+    (case,) = made(answer, thought("up"))
+
+    assert case.text == parts[2]
 
 
 def test_a_passage_that_is_named_comes_before_what_was_cited():
@@ -158,6 +162,17 @@ def test_a_thumb_that_is_changed_replaces_what_it_made(opinions, examiner, shelf
     assert [case.kind for case in exam.cases] == ["unanswerable"]
 
     opinions.keep(thought(""), ASKED, answered())
+    assert examiner.exams() == []
+    assert opinions.of("c1") == []
+
+
+def test_an_opinion_that_is_taken_back_goes_whichever_collection_it_was_about(
+    opinions, examiner, shelf
+):
+    opinions.keep(named(shelf), ASKED, answered())
+    # What takes it back names no document, and the conversation is about another collection.
+    opinions.keep(Opinion("c1", 1, "other", ""), ASKED, answered())
+
     assert examiner.exams() == []
     assert opinions.of("c1") == []
 

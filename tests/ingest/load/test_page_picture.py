@@ -83,7 +83,7 @@ def test_a_page_that_is_not_there_gives_no_picture_but_their_number():
     assert (loaded.text, loaded.metadata["pages"]) == ("", "2")
 
 
-@pytest.mark.parametrize("size", [(14_400, 14_400), (2, 14_400), (1, 1)])
+@pytest.mark.parametrize("size", [(14_400, 14_400), (2, 14_400), (1, 1), (10**6, 10**6)])
 def test_a_page_of_any_size_is_bounded(size):
     picture, _ = drawn(make(n_pages=1, size=size), 1, scale=4.0)
 
