@@ -83,6 +83,7 @@ class Chat:
         self.turns = merged([] if is_other else self.turns, record.kept)
         if is_other:
             self.opened, self.opinions = None, {}
+            self.turns = with_left(self.id, self.turns)
 
 
 def chat() -> Chat:
@@ -143,6 +144,10 @@ def _turn(kept: Kept) -> Turn:
 # middle of an answer knows from here what was asked.
 _lock = threading.Lock()
 _asked: dict[str, list[str]] = {}
+# What was asked last without an end: the server writes it down only when the model lets go of it,
+# and a page that is reloaded does not wait for that.
+_left: dict[str, str] = {}
+_MAX_LEFT = 1_000
 
 
 @contextmanager
@@ -150,13 +155,28 @@ def under_way(conversation_id: str, question: str) -> Iterator[None]:
     """Let all tabs know that a question is being answered while the context is open."""
     with _lock:
         _asked.setdefault(conversation_id, []).append(question)
+        _left.pop(conversation_id, None)
+        _left[conversation_id] = question
+        if len(_left) > _MAX_LEFT:
+            del _left[next(iter(_left))]
     try:
         yield
+        _left.pop(conversation_id, None)
     finally:
         with _lock:
             _asked[conversation_id].remove(question)
             if not _asked[conversation_id]:
                 del _asked[conversation_id]
+
+
+def with_left(conversation_id: str, turns: list[Turn]) -> list[Turn]:
+    """Add what was asked last without an end, unless the conversation holds it."""
+    with _lock:
+        question = _left.get(conversation_id, "")
+        is_under_way = conversation_id in _asked
+    if not question or is_under_way or any(one.question == question for one in turns):
+        return turns
+    return [*turns, Turn(question, "stopped")]
 
 
 def question_under_way(conversation_id: str) -> str:

@@ -105,6 +105,8 @@ ASK: Mapping[str, tuple[str, str]] = {
     "say_more": ("Say more", "补充说明"),
     "opinion_comment": ("What should we know? (optional)", "有什么要补充的？（可不填）"),
     "opinion_right": ("What would have been right?", "正确的依据是什么？"),
+    "opinion_rests": ("Where does it stand?", "依据在哪里？"),
+    "opinion_as_cited": ("Where the answer says", "如回答所引"),
     "opinion_unsaid": ("I do not know", "不确定"),
     "opinion_missing": ("It is not in the documents", "文档中没有"),
     "opinion_send": ("Send", "提交"),

@@ -81,7 +81,7 @@ class Client:
     def who(self) -> Json:
         """Ask whom the server takes us for; nothing if it knows of no such thing."""
         with _missing_is_nothing():
-            return self._json("GET", "/kb/whoami")
+            return self._json("GET", "/kb/me")
         return {}
 
     def status(self) -> Status:

@@ -22,7 +22,6 @@ _UNSEEN = ("Cc", "Cf", "Co", "Cn")
 _KEPT = "\u200c\u200d"  # join letters, in names of many languages
 
 LIST_STYLE = """<style>
-[data-testid="stTabs"] [role="tab"] { flex: none; white-space: nowrap; }
 .q-row { unicode-bidi: plaintext; overflow-wrap: anywhere; line-height: 1.5; min-width: 0; }
 .q-row bdi { unicode-bidi: isolate; }
 .q-chunk.q-picked { outline: 2px solid #d08700; background:

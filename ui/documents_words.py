@@ -11,8 +11,8 @@ DOCUMENTS: Mapping[str, tuple[str, str]] = {
     "view_how": ("Shown as", "显示方式"),
     "page_of": ("Page {page} of {n}", "第 {page} 页，共 {n} 页"),
     "page_alone": ("Page {page}", "第 {page} 页"),
-    "page_before": ("Previous page", "上一页"),
-    "page_after": ("Next page", "下一页"),
+    "page_before": ("Previous", "上一页"),
+    "page_after": ("Next", "下一页"),
     "page_marked": (
         "Marked on the page: the words that are cited.",
         "页面上的标记为所引用的文字。",

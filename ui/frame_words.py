@@ -38,12 +38,24 @@ FRAME: Mapping[str, tuple[str, str]] = {
     ),
     "logged_in_as": ("Logged in as {name}", "已登录：{name}"),
     "logout": ("Log out", "退出登录"),
+    "lacks_scope": (
+        "Your key does not allow this: it needs the scope {scope}.",
+        "您的密钥无权执行此操作：需要 {scope} 权限。",
+    ),
+    "lacks_whole": (
+        "Your key is bound to single collections; this is about the whole server.",
+        "您的密钥仅限于部分集合，此操作涉及整个服务。",
+    ),
     # Errors
     "server_gone": (
         "Quire does not answer at {url}. This page goes on by itself as soon as it does; if it was "
         "ended, start it with `quire up`.",
         "无法连接到 {url} 的 Quire 服务。恢复后此页面会自动继续；"
         "如果服务已停止，请运行 `quire up`。",
+    ),
+    "pages_gone": (
+        "Quire does not answer just now. This page goes on by itself as soon as it does.",
+        "Quire 暂时没有响应。恢复后此页面会自动继续。",
     ),
     "refused": ("That did not work: {message}", "操作未成功：{message}"),
     "refused_401": (

@@ -28,12 +28,44 @@ class Who:
     name: str = ""
     token: str = ""  # that was asked with
     is_locked: bool = False  # the server looks at keys; else there is nothing to log out of
+    scopes: frozenset[str] | None = None  # None: the server did not say; it decides each time
+    is_bound: bool = False  # to some collections
+
+    def lacks(self, scope: str, *, is_whole: bool) -> bool:
+        """Tell whether the server is sure to refuse something.
+
+        Args:
+            is_whole: it is about more than single collections.
+        """
+        if not self.is_locked or self.scopes is None:
+            return False
+        return (is_whole and self.is_bound) or not self.scopes & {scope, "admin"}
 
 
 def who_from(answer: Mapping[str, object], shown: str) -> Who:
     """Read the server's answer to the question who asks."""
-    name = str(answer.get("name") or "")
-    return Who("in", name, shown, is_locked=bool(name))
+    scopes = answer.get("scopes")
+    return Who(
+        "in",
+        str(answer.get("name") or ""),
+        shown,
+        is_locked=answer.get("is_asked") is True,
+        scopes=frozenset(map(str, scopes)) if isinstance(scopes, list) else None,
+        is_bound=isinstance(answer.get("collections"), list),
+    )
+
+
+def lack(scope: str, words: Words, *, is_whole: bool = False) -> str | None:
+    """Say what the key at hand lacks for something, to be the hint of a button; None: nothing.
+
+    Args:
+        is_whole: it is about more than single collections; a bound key may not do that.
+    """
+    known = st.session_state.get(_WHO)
+    if not isinstance(known, Who) or not known.lacks(scope, is_whole=is_whole):
+        return None
+    is_for_scope = known.lacks(scope, is_whole=False)
+    return words("lacks_scope", scope=scope) if is_for_scope else words("lacks_whole")
 
 
 def admitted(words: Words) -> bool:
@@ -126,10 +158,12 @@ def _ask_who(shown: str) -> Who:
 
 def _leave() -> None:
     typed = st.session_state.pop(_TOKEN, None)
-    # The cookie is the browser's: only the server's own answer takes it away.
-    st.session_state[_LEAVING] = not typed and COOKIE in st.context.cookies
-    forget()
-    state = session()
-    state.turns.clear()
+    is_leaving, state = not typed and COOKIE in st.context.cookies, session()
     state.job_ids.clear()
     state.finished.clear()
+    # Whoever logs in next on this page shall find nothing of what was asked or chosen here.
+    for name in [one for one in st.session_state if one != "quire"]:
+        del st.session_state[name]
+    st.query_params.clear()
+    # The cookie is the browser's: only the server's own answer takes it away.
+    st.session_state[_LEAVING] = is_leaving

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.format import plain_html
 from ui.login import admitted, leaving, show_logout
 from ui.marks import STYLE
 from ui.pages import PAGES
@@ -26,8 +27,8 @@ def main() -> None:
     # Read by assets/quire.js, which remembers both in the browser.
     more = ' data-chosen="1"' * state.is_chosen + ' data-leave="1"' * leaving()
     st.html(
-        f'<div class="q-frame" data-language="{state.language}" data-look="{state.theme}"{more}>'
-        "</div>"
+        f'<div class="q-frame" data-language="{state.language}" data-look="{state.theme}"{more} '
+        f'data-gone="{plain_html(words("pages_gone"))}"></div>'
     )
     pages = []
     for at, one in enumerate(PAGES):
@@ -54,31 +55,29 @@ def _look() -> None:
     state = session()
     words = state.words
 
-    def change_language() -> None:
-        state.language, state.is_chosen = st.session_state["language"], True
-
-    def change_theme() -> None:
-        state.theme = st.session_state["theme"]
-
-    st.segmented_control(
+    # No callbacks: a click in the first moment after the server came back finds a session that
+    # does not know these fields yet, so none would be called and the click be lost.
+    language = st.segmented_control(
         words("language"),
         list(LANGUAGES),
         format_func=lambda language: LANGUAGES[language],
         default=state.language,
         required=True,
         key="language",
-        on_change=change_language,
     )
-    st.segmented_control(
+    theme = st.segmented_control(
         words("theme"),
         list(THEMES),
         format_func=lambda theme: words(f"theme_{theme}"),
         default=state.theme,
         required=True,
         key="theme",
-        on_change=change_theme,
     )
     st.caption(words("private"))
+    if language != state.language or theme != state.theme:
+        state.is_chosen = state.is_chosen or language != state.language
+        state.language, state.theme = language, theme
+        st.rerun()
 
 
 main()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ui.errors import RefusedError
 from ui.models_client import ModelsClient
-from ui.shapes import Json
+from ui.shapes import Job, Json
 from ui.status_shapes import (
     Finding,
     Health,
@@ -46,6 +46,15 @@ class StatusClient(ModelsClient):
         except RefusedError as error:
             if error.status in _NOT_OURS:
                 return None
+            raise
+
+    def running_jobs(self) -> list[Job]:
+        """List the jobs that run now; none if this key may not see them."""
+        try:
+            return [one for one in self.jobs(10) if one.state == "running"]
+        except RefusedError as error:
+            if error.status in _NOT_OURS:
+                return []
             raise
 
     def findings(self) -> list[Finding] | None:

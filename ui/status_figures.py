@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ui.format import plain_html
 from ui.models_metrics import Figures
@@ -136,6 +137,15 @@ def quantile(buckets: Mapping[float, float], share: float) -> float | None:
     return low
 
 
+def medians(samples: Sequence[Sample]) -> list[float]:
+    """Tell the usual time of an answer between each two samples; 0 where nothing was asked."""
+    found = [0.0]
+    for before, after in pairwise(samples):
+        grown = {e: max(0.0, n - before.buckets.get(e, 0.0)) for e, n in after.buckets.items()}
+        found.append(quantile(grown, 0.5) or 0.0)
+    return found
+
+
 def recent(samples: Sequence[Sample]) -> Mapping[float, float]:
     """Give the buckets of what was answered while this page was watching; else of all."""
     if not samples:
@@ -173,7 +183,7 @@ def spark_html(values: Sequence[float], label: str) -> str:
     A shape of CSS, not of SVG: Streamlit takes pictures out of the HTML that it shows.
     """
     if len(values) < 2:
-        return '<div class="q-spark"></div>'
+        values = (0.0, 0.0)  # a first look: the line that will grow
     top = max(*values, 1e-9)
     step = 100 / (len(values) - 1)
     # A line of nothing still shows that it was looked.
@@ -186,12 +196,25 @@ def spark_html(values: Sequence[float], label: str) -> str:
     )
 
 
-def tile_html(name: str, value: str, more: str, values: Sequence[float]) -> str:
-    """Draw one figure with its name, what belongs to it and its last minutes."""
+def share_html(share: float) -> str:
+    """Draw how much of something is used, 0 to 1."""
+    width = 100 * min(1.0, max(0.0, share))
+    return f'<div class="q-spark"><div class="q-share" style="--used:{width:.1f}%"></div></div>'
+
+
+def tile_html(
+    name: str, value: str, more: str, values: Sequence[float] = (), *, share: float | None = None
+) -> str:
+    """Draw one figure with its name, what belongs to it and its last minutes.
+
+    Args:
+        share: how much of it is used, drawn in place of the last minutes.
+    """
+    below = spark_html(values, name) if share is None else share_html(share)
     return (
         f'<div class="q-tile"><div class="q-muted">{plain_html(name)}</div>'
         f'<div class="q-value">{plain_html(value)}</div>'
-        f'<div class="q-muted">{plain_html(more)}&nbsp;</div>{spark_html(values, name)}</div>'
+        f'<div class="q-muted">{plain_html(more)}&nbsp;</div>{below}</div>'
     )
 
 
@@ -211,7 +234,10 @@ TILE_STYLE = """<style>
 .q-tile { padding: .7rem .8rem .4rem; border-radius: .6rem; overflow: hidden; min-width: 0;
   border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
 .q-value { font-size: 1.3rem; font-weight: 600; line-height: 1.35; white-space: nowrap; }
-.q-spark { height: 2rem; margin-top: .2rem; }
+.q-spark { height: 1.6rem; margin-top: .2rem; display: flex; align-items: end; }
+.q-share { width: 100%; height: .4rem; margin-bottom: .35rem; border-radius: .2rem;
+  background: linear-gradient(to right, light-dark(#1f7a5f, #6fd0b0) var(--used),
+    color-mix(in srgb, currentColor 18%, transparent) 0); opacity: .6; }
 .q-drawn { background: linear-gradient(light-dark(#1f7a5f, #6fd0b0), transparent 160%);
   opacity: .6; }
 @media (max-width: 640px) {

@@ -17,6 +17,12 @@ FRAME_STYLE = f"""<style>
   opacity: 1; }}
 .stApp [data-testid="stCaptionContainer"] {{ color: light-dark({LIGHT.muted}, {DARK.muted}); }}
 .q-frame {{ display: none; }}
+html[data-away] .stDialog {{ display: none; }}
+.q-away {{ position: fixed; z-index: 999999; inset: .8rem 1rem auto; margin: 0 auto;
+  max-width: 34rem; padding: .7rem 1rem; border-radius: .6rem; text-align: center;
+  color: light-dark({LIGHT.text}, {DARK.text}); border: 1px solid currentColor;
+  background: light-dark({LIGHT.panel}, {DARK.panel}); }}
+[data-testid="stTabs"] [role="tab"] {{ flex: none; white-space: nowrap; }}
 :is(button, a, summary, [role="tab"], [role="checkbox"], [tabindex]):focus-visible {{
   outline: 3px solid light-dark({LIGHT.primary}, {DARK.link}) !important; outline-offset: 1px; }}
 @media (prefers-reduced-motion: reduce) {{

@@ -1,4 +1,4 @@
-"""Widgets that several pages share: error boxes, the collection picker, the source dialog."""
+"""Widgets that several pages share: error boxes, the collection picker, notices."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import streamlit as st
 
 from ui.client import Client
 from ui.errors import RefusedError, ServerGoneError, UiError
-from ui.format import clip, error_text, file_name, place_text, plain_html, plain_markdown
+from ui.format import clip, error_text, plain_markdown
 from ui.login import forget, show_form
-from ui.marks import cited_spans, source_html
-from ui.shapes import Citation, Collection, Passage
+from ui.shapes import Collection
 from ui.state import Session, api_url, session, token
 from ui.words import Words
 
@@ -95,49 +94,3 @@ def show_notices(notices: Sequence[str]) -> None:
     with st.expander(plain_markdown(first, 100), icon=":material/info:"):
         for notice in notices:
             st.caption(plain_markdown(notice, 600))
-
-
-def source_button(
-    passage: Passage, citations: Sequence[Citation], words: Words, *, key: str
-) -> None:
-    """Show one source as a row that opens it; number 0 is a passage that no mark leads to."""
-    place = place_text(passage, words)
-    mark = f"**\\[{passage.n}\\]** " if passage.n else ""
-    label = f"{mark}{plain_markdown(place, 160)}"
-    if st.button(label, key=key, type="tertiary", icon=":material/description:"):
-        open_source(passage, citations, words)
-
-
-def open_source(passage: Passage, citations: Sequence[Citation], words: Words) -> None:
-    """Open a dialog with the passage in its document, the cited words marked."""
-    title = words("source_title", n=passage.n) if passage.n else words("passage_title")
-
-    @st.dialog(title, width="medium")
-    def dialog() -> None:
-        name = passage.title or file_name(passage.path)
-        place = place_text(passage, words, has_path=False)
-        st.html(
-            f"<strong>{plain_html(name, 200)}</strong>"
-            f'<div class="q-muted">{plain_html(place, 200)}</div>'
-            f'<div class="q-muted">{plain_html(passage.path, 300)}</div>'
-        )
-        try:
-            with Client(api_url(), token()) as client:
-                text = client.text(passage.document_id).text
-        except RefusedError:
-            text = ""
-        except UiError as error:
-            st.error(error_text(error, words))
-            return
-        spans = cited_spans(passage, citations)
-        if text[passage.start : passage.end] == passage.text:
-            st.html(source_html(text, (passage.start, passage.end), spans, words))
-        else:
-            st.warning(words("source_changed"))
-            shift = passage.start
-            moved = [(start - shift, end - shift) for start, end in spans]
-            st.html(source_html(passage.text, (0, len(passage.text)), moved, words))
-        if spans:
-            st.caption(words("source_legend"))
-
-    dialog()

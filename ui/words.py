@@ -54,7 +54,7 @@ TABLE: Mapping[str, tuple[str, str]] = {
     ),
     # Ask
     "ask_title": ("Ask your documents", "向您的文档提问"),
-    "ask_placeholder": ("Ask a question about your documents", "输入关于您文档的问题"),
+    "ask_placeholder": ("Ask about your documents", "输入关于您文档的问题"),
     "ask_hint": (
         "Every answer names its sources. Open one to read the passage that it rests on.",
         "每个回答都会注明来源。打开来源即可阅读所依据的原文。",
@@ -94,7 +94,7 @@ TABLE: Mapping[str, tuple[str, str]] = {
     ),
     "extractive": (
         "Quoted from your documents word for word.",
-        "以下内容逐字摘自您的文档。",
+        "以上内容逐字摘自您的文档。",
     ),
     "why_marked": ("Why sentences are marked ({n})", "标记原因（{n}）"),
     "warned": ("Careful: {warning}", "注意：{warning}"),

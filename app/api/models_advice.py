@@ -169,12 +169,7 @@ def machine_of(parts: Parts, machine: Machine) -> MachineOut:
 def advice_of(parts: Parts, machine: Machine) -> AdviceOut:
     """Judge every well-known model as if none were in memory."""
     engine = parts.engine
-    held: dict[str, int] = {}
-    for one in engine.running():
-        for share in one.memory:
-            held[share.device] = held.get(share.device, 0) + share.size_bytes
-    free = {name: size + held.get(name, 0) for name, size in machine.free().items()}
-    empty = machine.with_free(free)
+    empty = machine.with_free(engine.room_without_models())
     fits = [(one, fit_of(one, empty, n_slots=engine.settings.n_parallel)) for one in KNOWN]
     vram = max((one.total_bytes for one in machine.gpus), default=0)
     chat = chat_model_for(Measured(machine.host.total_bytes, _n_cores(), vram))

@@ -95,9 +95,7 @@ def restore(
     for text in judge_models(done.manifest.models, here):
         note(f"note: {_plain(text)}")
     if any(one.name == ACCESS for one in done.manifest.members):
-        note(
-            "note: keys are as they were then, also those revoked since: see `quire keys list`"
-        )
+        note("note: keys are as they were then, also those revoked since: see `quire keys list`")
     note("the vector index is made anew at the next start; `quire up` starts")
 
 

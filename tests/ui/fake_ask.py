@@ -39,6 +39,9 @@ def remember(world: World, asked: dict, reply: dict, *, is_whole: bool) -> None:
         text = " ".join(one["text"] for one in first)
         answer |= {"mode": "broken_off", "text": text, "sentences": first, "trace": None}
     asking = {"role": "user", "text": asked["question"], "created_at": answer["created_at"]}
+    before = found["messages"][-2:]
+    if before and before[1].get("mode") == "broken_off" and before[0]["text"] == asking["text"]:
+        del found["messages"][-2:]  # as the server has it
     found["messages"] += [asking, answer]
     found["title"] = found["title"] or asked["question"][:80]
 

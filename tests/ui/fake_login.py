@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ def add_login_routes(app: FastAPI, world: World) -> None:
     """Add the door and who asks."""
     app.add_middleware(Door, world=world)
 
-    @app.get("/kb/whoami")
-    def who():
+    @app.get("/kb/me")
+    def who(request: Request):
         if not world.key:
-            return JSONResponse({"error": "Not Found: GET /kb/whoami"}, 404)
-        return {"name": "ann", "scopes": ["admin"], "collections": None}
+            return {"is_asked": False, "name": "", "scopes": ["admin"], "collections": None}
+        is_poor = request.headers.get("authorization", "").endswith(POOR_KEY)
+        name, scopes = ("poor", ["read"]) if is_poor else ("ann", ["admin"])
+        return {"is_asked": True, "name": name, "scopes": scopes, "collections": None}
 
     @app.get("/healthz")
     def health():

@@ -88,6 +88,25 @@ def test_what_is_being_asked_is_known_until_it_ends():
     assert question_under_way("c1") == ""
 
 
+def test_a_page_reloaded_in_the_middle_finds_its_question_again():
+    with pytest.raises(ValueError, match="gone"), under_way("c7", "lost?"):
+        raise ValueError("gone")
+    page, earlier = Chat(), Record(Said("c7", "Seven"), (kept("q", "a"),))
+
+    page.take(earlier)
+    assert told(page.turns) == [("q", "done", 1), ("lost?", "stopped", -1)]
+    page.take(
+        Record(Said("c7", "Seven"), (*earlier.kept, kept("lost?", "", 3, is_broken_off=True)))
+    )
+    assert told(page.turns) == [("q", "done", 1), ("lost?", "stopped", 3)]
+
+    with under_way("c7", "lost?"):
+        pass
+    page = Chat()
+    page.take(earlier)
+    assert told(page.turns) == [("q", "done", 1)]
+
+
 def test_what_is_being_asked_is_forgotten_when_it_fails():
     with pytest.raises(ValueError, match="no"), under_way("c1", "one"):
         raise ValueError("no")

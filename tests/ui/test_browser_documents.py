@@ -86,7 +86,7 @@ def test_a_chunk_of_a_pdf_is_seen_on_its_page(visit, stocked):  # noqa: F811
     dialog.get_by_text("Page", exact=True).last.click()
     dialog.get_by_text("Page 1 of 3").wait_for()
     dialog.locator("img").first.wait_for()
-    dialog.get_by_role("button", name="Next page").click()
+    dialog.get_by_role("button", name="Next").click()
     dialog.get_by_text("Page 2 of 3").wait_for()
     picture(page, "preview-pdf-page")
 

@@ -160,6 +160,32 @@ def test_a_page_goes_on_by_itself_when_the_server_is_back(browser, tmp_path):
     page.close()
 
 
+def test_a_restart_is_told_in_our_words_and_the_first_click_afterwards_counts(browser, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+    code += f"from tests.ui.fake_api import main; main({port})"
+    command, site = [sys.executable, "-c", code], f"http://127.0.0.1:{port}"
+    page = browser.new_page(locale="en-US")
+    page.set_default_timeout(30_000)
+
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as first:
+        answering(f"{site}/ui")
+        page.goto(f"{site}/ui/models")
+        rest(page)
+        first.terminate()
+    page.get_by_role("status").get_by_text("Quire does not answer just now").wait_for()
+    page.get_by_text("Connection error").wait_for(state="hidden")
+    picture(page, "away-en-light")
+
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as second:
+        page.get_by_text("Quire does not answer just now").wait_for(state="detached")
+        page.get_by_text("中文").click()
+        page.get_by_role("heading", name="模型", level=1).wait_for()
+        second.terminate()
+    page.close()
+
+
 def answering(url: str) -> None:
     for _ in range(600):
         try:

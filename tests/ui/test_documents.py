@@ -5,6 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.fake_api import migration, watched_folder
 from tests.ui.test_pages import says
+from ui.login import Who
 from ui.state import Session
 from ui.words import TABLE
 
@@ -41,6 +42,19 @@ def pressed(page: AppTest, key: str) -> AppTest:
 
 def labels(page: AppTest) -> list[str]:
     return [one.label for one in page.button]
+
+
+def test_a_key_that_may_only_read_is_offered_no_deletion(page):
+    deletes = [one for one in page.button if (one.key or "").startswith("delete_")]
+    assert deletes
+    assert not any(one.disabled for one in deletes)
+
+    page.session_state["who"] = Who("in", "ann", is_locked=True, scopes=frozenset({"read"}))
+    page.run()
+
+    deletes = [one for one in page.button if (one.key or "").startswith("delete_")]
+    assert deletes
+    assert all(one.disabled and "ingest" in one.help for one in deletes)
 
 
 def test_a_running_job_tells_pace_and_time_left_and_can_be_cancelled(api, world):

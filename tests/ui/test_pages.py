@@ -270,6 +270,7 @@ def test_an_answer_that_broke_off_is_shown_as_far_as_it_was_kept(api, world):
     assert "Broken off" in says(page)
     page.button(key="again_0").click().run()
     assert [one["question"] for one in world.questions] == ["Tell me all"]
+    assert "again_0" not in [one.key for one in page.button]  # in its own place, not below it
 
 
 def test_the_model_is_chosen_and_goes_along(api, world):
@@ -382,8 +383,7 @@ def test_notices_of_the_server_are_shown_as_plain_text(page):
 
 
 def test_the_language_can_be_switched(page):
-    page.session_state["quire"].language = "zh"
-    page.run()
+    page.segmented_control(key="language").set_value("zh").run()
 
     assert page.title[0].value == "向您的文档提问"
 

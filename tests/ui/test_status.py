@@ -1,5 +1,6 @@
 """The page of the server's state without a browser."""
 
+import math
 import re
 
 import pytest
@@ -7,18 +8,21 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.conftest import ROOT
 from tests.ui.fake_status import FINDINGS, KEY, LOGS, metrics_text
+from ui.errors import RefusedError
 from ui.models_metrics import figures_from
 from ui.status_figures import (
     N_KEPT,
     Sample,
     added,
     by_route,
+    medians,
     quantile,
     rates,
     recent,
     sample_of,
     seconds_short,
     spark_html,
+    tile_html,
 )
 from ui.status_shapes import findings_from, health_from, keys_from
 from ui.status_words import STATUS
@@ -265,7 +269,33 @@ def test_a_line_stays_within_its_frame():
     assert len(points) == 5
     assert all(0 <= float(one) <= 100 for point in points for one in point)
     assert "<x>" not in spark_html([1.0, 2.0], "<x>")
-    assert "polygon" not in spark_html([1.0], "x")
+    assert re.findall(r"([\d.]+)% 96", spark_html([1.0], "x")) == ["0.0", "100.0"]  # a first look
+
+
+def test_a_key_that_may_not_see_jobs_still_sees_how_the_server_is(api, monkeypatch):
+    def refuse(*_):
+        raise RefusedError(403, "this needs the scope read or ingest; it has ask")
+
+    monkeypatch.setattr("ui.client.Client.jobs", refuse)
+    page = opened(api)
+
+    assert not page.error
+    assert "q-tiles" in "".join(one.value for one in page.get("html"))
+
+
+@pytest.mark.parametrize(("share", "width"), [(0.25, "25.0%"), (-1.0, "0.0%"), (7.0, "100.0%")])
+def test_a_share_is_a_bar_that_stays_within_its_tile(share, width):
+    assert f"--used:{width}" in tile_html("Disk", "1 GB", "", share=share)
+
+
+def test_usual_times_are_told_between_looks_and_nothing_where_nothing_was_asked():
+    looks = [
+        Sample(0, buckets={0.1: 5, 1.0: 5, math.inf: 5}),
+        Sample(3, buckets={0.1: 15, 1.0: 15, math.inf: 15}),
+        Sample(6, buckets={0.1: 15, 1.0: 15, math.inf: 15}),
+        Sample(9, buckets={0.1: 15, 1.0: 25, math.inf: 25}),
+    ]
+    assert medians(looks) == pytest.approx([0, 0.05, 0, 0.55])
 
 
 def test_what_a_server_leaves_out_or_adds_is_no_error():

@@ -51,12 +51,38 @@
   show();
   root.lang = LANGUAGES[kept("quire_language")] || (navigator.language || "en");
 
+  // While nobody answers Streamlit shows a dialog of its own, in English only, over everything.
+  let goneText = "", isAway = false, notice = null, looking = 0;
+  const follow = () => {
+    const state = document.querySelector("[data-testid=stApp]")?.dataset.testConnectionState;
+    const isGone = Boolean(goneText) && /PINGING_SERVER|DISCONNECTED/.test(state || "");
+    if (isGone === isAway) return;
+    isAway = isGone;
+    root.toggleAttribute("data-away", isAway);
+    clearInterval(looking);
+    notice?.remove();
+    if (!isAway) return;
+    notice = document.createElement("div");
+    notice.className = "q-away";
+    notice.setAttribute("role", "status");
+    notice.dataset.reactAriaTopLayer = "true"; // else the hidden dialog hides it from readers
+    notice.textContent = goneText;
+    document.body.append(notice);
+    // A server that is back but knows this login no more answers so for ever: it asks for a key.
+    looking = setInterval(() => {
+      fetch(`${home}_stcore/health`, { cache: "no-store" })
+        .then((answer) => answer.status === 401 && location.reload())
+        .catch(() => {});
+    }, 3000);
+  };
+
   let hasLeft = false;
   // The script of the pages says what was chosen in an element that nobody sees.
   const take = () => {
     const mark = document.querySelector(".q-frame");
     if (!mark) return;
     const { language, look, chosen: isChosen, leave: isLeaving } = mark.dataset;
+    goneText = mark.dataset.gone || goneText;
     if (isLeaving && !hasLeft) {
       hasLeft = true;
       fetch("/logout", { method: "POST", redirect: "manual" }).then(() => location.reload());
@@ -81,11 +107,12 @@
       document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
     }, 0);
   });
-  new MutationObserver(take).observe(root, {
+  new MutationObserver(() => { take(); follow(); }).observe(root, {
     subtree: true,
     childList: true,
     attributes: true,
-    attributeFilter: ["data-language", "data-look", "data-chosen", "data-leave"],
+    attributeFilter: ["data-language", "data-look", "data-chosen", "data-leave",
+      "data-test-connection-state"],
   });
 
   // A mark in an answer opens its source: it names the button below the answer that does.

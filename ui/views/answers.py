@@ -148,7 +148,7 @@ def _show_refusal(
     told = [refused_text(trace, words), *looked_at(reply, session().collection, words)]
     st.info("\n\n".join(told), icon=":material/search_off:")
     others = [one for one in collections if one.name != session().collection and one.n_documents]
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if others:
             is_looking = st.button(
                 words("look_elsewhere"), key=f"elsewhere_{at}", icon=":material/manage_search:"

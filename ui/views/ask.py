@@ -34,6 +34,7 @@ _MAX_QUESTION = 4_000  # characters, as the server has it
 _MAX_TYPED = 200_000  # characters; what is too long is given back, not cut off unseen
 _MAX_FILES = 100  # dropped at once
 _NOT_FOUND = 404
+_MAX_PARTS = 2  # of a stopped answer: what was checked, and the offer to ask again
 _LOOK_S = 1.0  # between two looks at whether another tab has its answer
 
 
@@ -204,6 +205,8 @@ def _show_turn(
             stop = st.empty()
             # A button, not Streamlit's own stop: that one draws nothing afterwards.
             stop.button(words("stop"), key=f"stop_{at}", icon=":material/stop_circle:")
+            for _ in range(_MAX_PARTS):
+                st.empty()  # else what was below an answer that is asked for again stays meanwhile
             _stream(turn, state, slot, words)
             stop.empty()
             st.rerun()  # the list names the conversation now, and the thumbs are there
@@ -222,12 +225,13 @@ def _show_turn(
 
 
 def _offer_again(turn: Turn, at: int, state: Chat, words: Words) -> None:
-    """Offer to ask again what was stopped; the stopped answer stays as it is."""
+    """Offer to ask again what was stopped: in its own place, unless more was said since."""
+    is_last = bool(state.turns) and state.turns[-1] is turn
     st.button(
         words("ask_again"),
         key=f"again_{at}",
         icon=":material/refresh:",
-        on_click=lambda: state.turns.append(Turn(turn.question)),
+        on_click=lambda: _again(turn) if is_last else state.turns.append(Turn(turn.question)),
     )
 
 

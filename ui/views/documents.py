@@ -10,6 +10,7 @@ from ui.client import Client
 from ui.documents_marks import LIST_STYLE
 from ui.errors import UiError
 from ui.format import error_text
+from ui.login import lack
 from ui.shapes import Collection
 from ui.state import api_url, session, token
 from ui.views.documents_collections import show_collections
@@ -87,7 +88,15 @@ def _add(collections: list[Collection], words: Words) -> None:
             key="add_into",
         )
         label = words("add_button", n=len(files))
-        if st.button(label, type="primary", icon=":material/upload:", key="add"):
+        told = lack("ingest", words)
+        if st.button(
+            label,
+            type="primary",
+            icon=":material/upload:",
+            key="add",
+            disabled=told is not None,
+            help=told,
+        ):
             _send(into or names[0], [(one.name, cast("BinaryIO", one)) for one in files], words)
 
 

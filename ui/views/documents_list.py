@@ -12,6 +12,7 @@ from ui.documents_marks import kind_text, row_html
 from ui.documents_shapes import Statistics, Wanted
 from ui.errors import UiError
 from ui.format import plain_markdown
+from ui.login import lack
 from ui.shapes import Collection, Document, Status
 from ui.state import api_url, token
 from ui.views.documents_delete import PICKED, ask_delete
@@ -197,7 +198,14 @@ def _picked_bar(found: list[Document], words: Words) -> None:
         if not picked:
             return
         st.caption(words("picked", n=f"{len(picked):,}"), width="content")
-        if st.button(words("delete_picked"), key="delete_picked", icon=":material/delete:"):
+        told = lack("ingest", words)
+        if st.button(
+            words("delete_picked"),
+            key="delete_picked",
+            icon=":material/delete:",
+            disabled=told is not None,
+            help=told,
+        ):
             ask_delete(list(picked.values()), words)
         st.button(words("pick_clear"), key="pick_clear", type="tertiary", on_click=_pick_none)
 
@@ -262,11 +270,14 @@ def _actions(document: Document, model: str, words: Words) -> None:
         type="tertiary",
     ):
         open_preview(document, model, words)
+    told = lack("ingest", words)
     if st.button(
         words("delete"),
         key=f"delete_{document.id}",
         icon=":material/delete:",
         type="tertiary",
+        disabled=told is not None,
+        help=told,
     ):
         ask_delete([document], words)
 

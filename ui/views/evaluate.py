@@ -13,6 +13,7 @@ from ui.exam_charts import changes, chart_rows, interval_chart
 from ui.exam_client import ExamClient
 from ui.exam_shapes import Comparison, Exam, Figure, Miss, Run, WholeRun
 from ui.format import clip, error_text, file_name, plain_html, plain_markdown, when_text
+from ui.login import lack
 from ui.shapes import Collection
 from ui.state import api_url, session, token
 from ui.widgets import choose_collection, nothing, pick_collection, show_error
@@ -85,7 +86,15 @@ def _make(collection: str, words: Words, *, is_first: bool) -> None:
     n = st.selectbox(words("exam_size"), _SIZES, index=2, key="exam_size") if is_first else 200
     label = words("make_exam") if is_first else words("make_again")
     kind = "primary" if is_first else "tertiary"
-    if st.button(label, key="make_exam", icon=":material/quiz:", type=kind):
+    hint = lack("admin", words)
+    if st.button(
+        label,
+        key="make_exam",
+        icon=":material/quiz:",
+        type=kind,
+        disabled=hint is not None,
+        help=hint,
+    ):
         made = _asked(lambda client: client.make_exam(collection, n), words)
         if made is not None:
             st.toast(words("exam_made", n=made.n_cases))
@@ -110,7 +119,12 @@ def _exam(exam: Exam, words: Words) -> None:
         with st.container(horizontal=True, horizontal_alignment="right"):
             _make(exam.collection, words, is_first=False)
             if st.button(
-                words("delete_exam"), key="delete_exam", icon=":material/delete:", type="tertiary"
+                words("delete_exam"),
+                key="delete_exam",
+                icon=":material/delete:",
+                type="tertiary",
+                disabled=lack("admin", words) is not None,
+                help=lack("admin", words),
             ):
                 _do(lambda client: client.delete_exam(exam.id), words("exam_deleted"), words)
 
@@ -123,7 +137,9 @@ def _own(exam: Exam, words: Words) -> None:
         question = st.text_input(words("own_ask"), key="own_ask")
         file = st.text_input(words("own_file"), key="own_file")
         answer = st.text_input(words("own_answer"), key="own_answer")
-        if st.form_submit_button(words("own_add")) and question.strip():
+        hint = lack("admin", words)
+        is_sent = st.form_submit_button(words("own_add"), disabled=hint is not None, help=hint)
+        if is_sent and question.strip():
             _do(
                 lambda client: client.add_question(exam.id, question, file, answer),
                 words("own_added"),
@@ -141,10 +157,22 @@ def _take(exam: Exam, runs: Sequence[Run], words: Words, *, has_reranker: bool) 
         st.warning(words("run_failed", message=message), icon=":material/warning:")
     n = st.select_slider(words("n_answers"), _ANSWERS, value=20, key="n_answers")
     with st.container(horizontal=True):
-        if st.button(words("take_exam"), key="take", icon=":material/play_arrow:", type="primary"):
+        hint = lack("admin", words)
+        if st.button(
+            words("take_exam"),
+            key="take",
+            icon=":material/play_arrow:",
+            type="primary",
+            disabled=hint is not None,
+            help=hint,
+        ):
             _do(lambda client: client.take(exam.id, n), words("run_begun"), words)
         if has_reranker and st.button(
-            words("judge"), key="judge", icon=":material/gavel:", help=words("judge_explained")
+            words("judge"),
+            key="judge",
+            icon=":material/gavel:",
+            disabled=hint is not None,
+            help=hint or words("judge_explained"),
         ):
             _do(
                 lambda client: client.take(exam.id, 0, is_judging=True),
@@ -174,7 +202,12 @@ def _progress(exam_id: str, words: Words) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(share, text=text)
             if st.button(
-                words("cancel"), key=f"cancel_{run.id}", icon=":material/cancel:", type="tertiary"
+                words("cancel"),
+                key=f"cancel_{run.id}",
+                icon=":material/cancel:",
+                type="tertiary",
+                disabled=lack("admin", words) is not None,
+                help=lack("admin", words),
             ):
                 _do(partial(ExamClient.cancel_run, run_id=run.id), words("run_cancelled"), words)
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown, size_text, when_text
+from ui.login import lack
 from ui.models_client import ModelsClient
 from ui.models_format import (
     abilities_text,
@@ -135,7 +136,12 @@ def _running(model: Running, held: _Memory, words: Words, *, key: str) -> None:
             f'<div class="q-muted">{plain_html(" · ".join(one for one in parts if one))}</div>'
         )
         if st.button(
-            words("unload"), key=f"unload_{key}", icon=":material/eject:", type="tertiary"
+            words("unload"),
+            key=f"unload_{key}",
+            icon=":material/eject:",
+            type="tertiary",
+            disabled=lack("ask", words) is not None,
+            help=lack("ask", words),
         ):
             _do(
                 lambda client: client.unload(model.name),
@@ -186,7 +192,13 @@ def _model(model: Installed, roles: Roles, words: Words, *, key: str, is_loaded:
     with st.container(horizontal=True):
         if is_loaded:
             _unload_button(model, words, key)
-        elif st.button(words("load"), key=f"load_{key}", icon=":material/memory:"):
+        elif st.button(
+            words("load"),
+            key=f"load_{key}",
+            icon=":material/memory:",
+            disabled=lack("ask", words) is not None,
+            help=lack("ask", words),
+        ):
             with st.spinner(words("loading", model=plain_markdown(model.name, 80))):
                 _do(
                     lambda client: client.load(model),
@@ -195,14 +207,33 @@ def _model(model: Installed, roles: Roles, words: Words, *, key: str, is_loaded:
                 )
         if st.button(words("details_of"), key=f"where_{key}", icon=":material/device_hub:"):
             where_it_goes(model.name, words)
-        if st.button(words("copy_model"), key=f"copy_{key}", icon=":material/content_copy:"):
+        hint = lack("admin", words, is_whole=True)
+        if st.button(
+            words("copy_model"),
+            key=f"copy_{key}",
+            icon=":material/content_copy:",
+            disabled=hint is not None,
+            help=hint,
+        ):
             copy_model(model, words)
-        if st.button(words("delete_model"), key=f"delete_{key}", icon=":material/delete:"):
+        if st.button(
+            words("delete_model"),
+            key=f"delete_{key}",
+            icon=":material/delete:",
+            disabled=hint is not None,
+            help=hint,
+        ):
             delete_model(model, roles, words)
 
 
 def _unload_button(model: Installed, words: Words, key: str) -> None:
-    if st.button(words("unload"), key=f"eject_{key}", icon=":material/eject:"):
+    if st.button(
+        words("unload"),
+        key=f"eject_{key}",
+        icon=":material/eject:",
+        disabled=lack("ask", words) is not None,
+        help=lack("ask", words),
+    ):
         _do(
             lambda client: client.unload(model.name),
             words("unloaded", model=plain_markdown(model.name, 80)),

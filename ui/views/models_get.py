@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown
+from ui.login import lack
 from ui.models_client import ModelsClient
 from ui.models_format import (
     fit_text,
@@ -78,7 +79,12 @@ def _running_pulls(known: frozenset[str], words: Words) -> None:
             text = f"**{plain_markdown(short_name(one.model))}** · {pull_text(one, words)}"
             st.progress(one.share, text=text)
             if st.button(
-                words("cancel"), key=f"end_{one.id}", icon=":material/cancel:", type="tertiary"
+                words("cancel"),
+                key=f"end_{one.id}",
+                icon=":material/cancel:",
+                type="tertiary",
+                disabled=_hint(words) is not None,
+                help=_hint(words),
             ):
                 _end(one.id, words)
     if running:
@@ -103,6 +109,8 @@ def _ended(pull: Pull, words: Words) -> None:
             icon=":material/close:",
             type="tertiary",
             on_click=partial(_forget, pull.id),
+            disabled=_hint(words) is not None,
+            help=_hint(words),
         )
 
 
@@ -140,7 +148,8 @@ def _known(known: Known, machine: Machine, words: Words) -> None:
             label,
             key=f"get_{known.name}",
             icon=icon,
-            disabled=known.is_installed or not has_disk(known, machine),
+            disabled=known.is_installed or not has_disk(known, machine) or _hint(words) is not None,
+            help=_hint(words),
         ):
             _pull(known.name, words)
 
@@ -148,7 +157,13 @@ def _known(known: Known, machine: Machine, words: Words) -> None:
 def _by_name(words: Words) -> None:
     with st.form("pull_form", border=False):
         name = st.text_input(words("pull_name"), max_chars=300, key="pull_name").strip()
-        if st.form_submit_button(words("pull"), icon=":material/download:", type="primary"):
+        if st.form_submit_button(
+            words("pull"),
+            icon=":material/download:",
+            type="primary",
+            disabled=_hint(words) is not None,
+            help=_hint(words),
+        ):
             if not name:
                 st.warning(words("pull_empty"))
             else:
@@ -165,9 +180,21 @@ def _create(installed: Sequence[Installed], words: Words) -> None:
         words("create_text"), height=220, max_chars=_MAX_TEXT, key="create_text", placeholder="FROM"
     )
     with st.container(horizontal=True):
-        is_checking = st.button(words("create_check"), key="create_check", icon=":material/rule:")
+        hint = _hint(words)
+        is_checking = st.button(
+            words("create_check"),
+            key="create_check",
+            icon=":material/rule:",
+            disabled=hint is not None,
+            help=hint,
+        )
         is_creating = st.button(
-            words("create_do"), key="create_do", icon=":material/add:", type="primary"
+            words("create_do"),
+            key="create_do",
+            icon=":material/add:",
+            type="primary",
+            disabled=hint is not None,
+            help=hint,
         )
     if is_checking or is_creating:
         _checked(name, text, words, is_creating=is_creating)
@@ -216,6 +243,11 @@ def _mistakes(mistakes: Sequence[Mistake], text: str, words: Words) -> None:
                 f"{plain_html(lines[at - 1], 200)}</div>"
             )
         st.html(f'<div class="q-lines">{"".join(rows)}</div>{_STYLE}')
+
+
+def _hint(words: Words) -> str | None:
+    """Say what the key at hand lacks for changing models; None: nothing."""
+    return lack("admin", words, is_whole=True)
 
 
 def _pull(name: str, words: Words) -> None:

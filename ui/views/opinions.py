@@ -44,11 +44,13 @@ def show_opinion(turn: Turn, reply: Reply, state: Chat, words: Words) -> None:
 def _form(turn: Turn, reply: Reply, state: Chat, held: Opinion, words: Words) -> None:
     key = f"{state.id}_{turn.place}"
     choices = choices_of(reply)
-    labels = {_UNSAID: words("opinion_unsaid"), _MISSING: words("opinion_missing")}
+    is_up = held.verdict == "up"
+    unsaid = words("opinion_as_cited" if is_up else "opinion_unsaid")
+    labels = {_UNSAID: unsaid, _MISSING: words("opinion_missing")}
     labels |= {n: _label(one, words) for n, one in enumerate(choices)}
     with st.form(f"opinion_{key}", border=False):
         right = st.radio(
-            words("opinion_right"),
+            words("opinion_rests" if is_up else "opinion_right"),
             list(labels),
             format_func=lambda n: labels[n],
             index=1 if held.is_missing else 0,

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.errors import UiError
 from ui.format import duration_text, error_text, plain_html, plain_markdown, size_text, when_text
+from ui.login import lack
 from ui.models_metrics import Figures
 from ui.models_shapes import Machine
 from ui.shapes import Job
@@ -18,6 +19,7 @@ from ui.status_figures import (
     Sample,
     added,
     by_route,
+    medians,
     quantile,
     rates,
     recent,
@@ -59,7 +61,7 @@ def _now(words: Words) -> None:
     try:
         with StatusClient(api_url(), token()) as client:
             health, figures, machine = client.health(), client.figures(), client.machine()
-            running = [one for one in client.jobs(10) if one.state == "running"]
+            running = client.running_jobs()
     except UiError as error:
         st.error(error_text(error, words), icon=":material/cloud_off:")
         return
@@ -122,7 +124,7 @@ def _tiles(samples: Sequence[Sample], health: Health, machine: Machine, words: W
             words("tile_latency"),
             seconds_short(quantile(held, 0.5)),
             words("tile_latency_more", p95=seconds_short(quantile(held, 0.95))),
-            [],
+            medians(samples),
         ),
         tile_html(
             words("tile_passages"),
@@ -149,7 +151,7 @@ def _tiles(samples: Sequence[Sample], health: Health, machine: Machine, words: W
                 words("tile_disk"),
                 words("tile_disk_value", size=size_text(machine.disk_free_bytes)),
                 words("tile_disk_more", size=size_text(machine.models_bytes)),
-                [],
+                share=1 - machine.disk_free_bytes / machine.disk_bytes,
             )
         )
     return tiles
@@ -204,7 +206,14 @@ def _log_html(line: LogLine, words: Words) -> str:
 def _doctor(words: Words) -> None:
     st.subheader(words("doctor_title"), anchor=False)
     st.caption(words("doctor_hint"))
-    if not st.button(words("doctor_run"), key="doctor", icon=":material/stethoscope:"):
+    hint = lack("admin", words, is_whole=True)
+    if not st.button(
+        words("doctor_run"),
+        key="doctor",
+        icon=":material/stethoscope:",
+        disabled=hint is not None,
+        help=hint,
+    ):
         return
     try:
         with StatusClient(api_url(), token()) as client:
