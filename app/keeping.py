@@ -14,7 +14,9 @@ LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 FORMATS: tuple[Format, ...] = ("auto", "text", "json")
 SWITCHES: tuple[Switch, ...] = ("auto", "on", "off")
 MAX_BODY_MB = 64  # what the engine reads of one body in any case
-LOCKED_RATE = 600  # requests per minute and key, where keys are asked for and nothing was set
+# Requests per minute and key, where keys are asked for and nothing was set. A page that follows
+# a job asks 160 times a minute, and somebody may have several open.
+LOCKED_RATE = 1200
 MAX_GRACE_S = 3600
 
 

@@ -53,7 +53,7 @@ def test_nonsense_is_refused_by_name(name, value):
 
 @pytest.mark.parametrize(
     ("given", "is_locked", "per_minute"),
-    [(None, False, 0), (None, True, 600), (0, True, 0), (5, False, 5)],
+    [(None, False, 0), (None, True, 1200), (0, True, 0), (5, False, 5)],
 )
 def test_requests_are_bounded_by_themselves_only_where_keys_are_asked_for(
     given, is_locked, per_minute

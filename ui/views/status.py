@@ -33,7 +33,7 @@ from ui.views.keys import keys
 from ui.widgets import nothing, show_error, show_notices
 from ui.words import Words
 
-_POLL_S = 3.0
+_POLL_S = 5.0
 _ICONS = {"ok": ":green[:material/check_circle:]", "warning": ":orange[:material/warning:]"}
 _ERROR = ":red[:material/error:]"
 
