@@ -352,3 +352,10 @@ def test_a_running_request_finishes_while_new_ones_are_sent_away():
 
 def test_the_limits_stand_in_one_place():
     assert Connection.head_s == 20.0
+
+
+def test_a_kept_connection_is_closed_by_its_client_first():
+    """Else a request that is sent just then is lost: httpx keeps 5 s, nginx 60."""
+    server = make_server(echo, Stop(grace_s=1.0))
+
+    assert server.config.timeout_keep_alive > 60
