@@ -31,8 +31,8 @@ MAX_HEAD_BYTES = 64 * 1024  # of request line and headers together; trailers as 
 MAX_PIPELINED = 100  # requests sent ahead on one connection
 MAX_CONNECTIONS = 4096
 MIN_CONNECTIONS = 64
-# An idle connection is kept longer than clients keep theirs (httpx, and with it Ollama's and OpenAI's,
-# 5 s; nginx 60 s): whoever closes first must be the client, or its next request meets the close.
+# Longer than clients keep an idle connection (httpx, and with it Ollama's and OpenAI's, 5 s; nginx
+# 60 s): whoever closes first must be the client, or its next request meets the close.
 KEEP_ALIVE_S = 75
 TELL_S = 3.0  # that streams get to be told that the server stops
 DRAIN_S = 5.0  # that their threads get to write down what they have
