@@ -34,7 +34,6 @@ class Locked:
     audit: object
     keys: dict[str, str]
     ids: dict[str, dict[str, str]]
-    lines: _Lines
     clients: ExitStack = field(repr=False, default_factory=ExitStack)
     http: httpx.Client = field(init=False, repr=False)
 
@@ -80,12 +79,8 @@ class Locked:
 
 
 @contextmanager
-def opened(home: Path, models: Path, *, is_logged: bool = True, **more: str) -> Iterator[Locked]:
-    """Serve a library of two collections to who has a key.
-
-    Args:
-        is_logged: gather the lines of the log; of all servers of a process, one alone may.
-    """
+def opened(home: Path, models: Path, **more: str) -> Iterator[Locked]:
+    """Serve a library of two collections to who has a key."""
     from app.cli.serve import auditing
     from app.compose import compose
     from app.server import bind, build_app, running
@@ -102,9 +97,8 @@ def opened(home: Path, models: Path, *, is_logged: bool = True, **more: str) -> 
         audit = stack.enter_context(auditing(parts))
         app = build_app(parts, audit=audit)
         url = stack.enter_context(running(app, bind("127.0.0.1", 0)))
-        lines = stack.enter_context(_logged()) if is_logged else _Lines(io.StringIO())
         clients = stack.enter_context(ExitStack())
-        site = Locked(url, home, app, parts, audit, keys, {}, lines, clients)
+        site = Locked(url, home, app, parts, audit, keys, {}, clients)
         parts.lock.keyring.revoke("revoked")
         for name, file, text in (
             ("open", "open.txt", OPEN_FACT),
@@ -161,8 +155,8 @@ def _stored(site: Locked, collection: str, file: str, text: str) -> dict[str, st
 
 
 @contextmanager
-def _logged() -> Iterator[_Lines]:
-    """Gather every line that a server writes to its log, in the form that it writes them."""
+def logged() -> Iterator[io.StringIO]:
+    """Gather every line that a server of this process logs, in the form that it writes them."""
     from app.logs import OURS, set_up
 
     stream = io.StringIO()
@@ -171,24 +165,11 @@ def _logged() -> Iterator[_Lines]:
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG)
     try:
-        yield _Lines(stream)
+        yield stream
     finally:
         logging.getLogger().removeHandler(handler)
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
-
-
-class _Lines:
-    """The lines of a log so far."""
-
-    def __init__(self, stream) -> None:
-        self._stream = stream
-
-    def __iter__(self):
-        return iter(self._stream.getvalue().splitlines())
-
-    def text(self) -> str:
-        return self._stream.getvalue()
 
 
 def told(reply: httpx.Response) -> str:

@@ -40,9 +40,7 @@ def site(tmp_path_factory, starter_models):
     folder = tmp_path_factory.mktemp("described")
     models = folder / "models"
     shutil.copytree(starter_models, models)
-    with opened(
-        folder / "home", models, is_logged=False, OLLAMA_REGISTRIES="registry.invalid"
-    ) as one:
+    with opened(folder / "home", models, OLLAMA_REGISTRIES="registry.invalid") as one:
         yield one
 
 
