@@ -24,7 +24,7 @@ Needs = Literal["knowledge", "answers", "engine"]
 Body = Mapping[str, object]
 Trust = ssl.SSLContext | bool  # whose certificates are believed
 
-PROBE_S = 1.5  # that a running server may take to say who it is
+PROBE_S = 10.0  # that a running server may take to say who it is; a busy one takes seconds
 PATIENCE_S = 1800.0  # between two pieces of an answer; a cold model on a small machine is slow
 ADDRESS_FILE = "server.url"
 

@@ -45,7 +45,7 @@ def visit(browser, site):
         context = browser.new_context(**{"locale": "en-US", "viewport": size, **settings})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("request", lambda one: one.url.startswith(own) or outside.append(one.url))
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.on("dialog", lambda dialog: failures.append(f"script ran: {dialog.message}"))

@@ -32,7 +32,7 @@ def pages(site):
         context = browser.new_context(locale="en-US")
         context.add_init_script(WATCH)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         said = []
         page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
         answer = page.goto(f"{site}/ui/")
