@@ -12,7 +12,7 @@ import pytest
 from tests.live.bad_engine import HEALTHY, EngineProcess, install, remove, smuggle, write_tiny
 from tests.live.mutations import damaged, take_apart
 
-N_USUAL, N_ALL = 25, 300
+N_USUAL, N_ALL = 16, 300
 KINDS = ("llama", "qwen2vl", "qwen3", "bert", "reranker", "smollm")
 
 

@@ -229,7 +229,7 @@ def test_a_document_deleted_while_it_is_asked_about_is_not_cited(client):
 
 def test_a_context_of_512_tokens_works_or_says_that_it_holds_no_passage(narrow):
     told = asked(narrow, BORN)
-    # What the small model makes of it hangs on the machine's last digits; that it was given it, not.
+    # What the small model makes of it hangs on the last digits; that it was given it does not.
     assert told["answer"]
     assert "Smiljan" in str(told["passages"])
 

@@ -222,7 +222,7 @@ LOOKS = {
     "zh-narrow": {"locale": "zh-CN", "viewport": {"width": 390, "height": 844}},
 }
 
-QUICK = ("en-light", "zh-narrow")
+QUICK = ("zh-narrow",)  # the story shows the others
 
 
 @pytest.fixture

@@ -51,10 +51,7 @@ def fits(page) -> bool:
 
 @pytest.mark.parametrize(
     "look",
-    [
-        one if one in ("en-light", "zh-narrow") else pytest.param(one, marks=pytest.mark.slow)
-        for one in LOOKS
-    ],
+    [one if one == "en-light" else pytest.param(one, marks=pytest.mark.slow) for one in LOOKS],
 )
 def test_list_figures_and_collections_look_well_on_every_screen(visit, stocked, look):  # noqa: F811
     page = visit("/ui/documents", **LOOKS[look])

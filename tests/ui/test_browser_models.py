@@ -43,10 +43,7 @@ def fits(page) -> bool:
 
 @pytest.mark.parametrize(
     "look",
-    [
-        one if one in {"en-light", "zh-narrow"} else pytest.param(one, marks=pytest.mark.slow)
-        for one in LOOKS
-    ],
+    [one if one == "zh-narrow" else pytest.param(one, marks=pytest.mark.slow) for one in LOOKS],
 )
 def test_both_pages_look_well(visit, at_work, look):
     page = visit("/ui/models", **LOOKS[look])
