@@ -33,11 +33,6 @@ class Installed:
         """Whether it can answer."""
         return "completion" in self.capabilities
 
-    @property
-    def can_embed(self) -> bool:
-        """Whether it can be searched with."""
-        return "embedding" in self.capabilities
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
