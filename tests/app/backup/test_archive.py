@@ -26,6 +26,11 @@ def refused(data, home, match, kind=ArchiveError):
         archives.read(stream(data))
 
 
+def plain(data):
+    """Unpack the bytes of an archive, without a look at what they say."""
+    return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+
+
 def test_a_whole_archive_is_whole(archive):
     found = archives.read(stream(archive))
 
@@ -34,13 +39,20 @@ def test_a_whole_archive_is_whole(archive):
     assert [(one.name, one.role) for one in found.models] == [("bag:latest", "embedding")]
 
 
-def test_any_bit_that_flips_is_noticed(archive, tmp_path):
+def test_any_bit_that_flips_is_noticed_or_changes_nothing(archive):
+    whole = plain(archive)
+    n_noticed = 0
     step = max(1, len(archive) // 60)
     for at in range(0, len(archive), step):
         broken = bytearray(archive)
         broken[at] ^= 0x10
-        with pytest.raises((ArchiveError, NewerArchiveError)):  # it may be the number of the format
+        try:
             archives.read(stream(bytes(broken)))
+        except (ArchiveError, NewerArchiveError):  # it may be the number of the format
+            n_noticed += 1
+        else:  # a few bits of the packing mean nothing, such as the size of its window
+            assert plain(bytes(broken)) == whole
+    assert n_noticed > 50
 
 
 def test_each_member_whose_bytes_differ_is_named(archive, forged, tmp_path):
