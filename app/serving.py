@@ -38,6 +38,10 @@ TELL_S = 3.0  # that streams get to be told that the server stops
 DRAIN_S = 5.0  # that their threads get to write down what they have
 LAST_S = 1  # that uvicorn then gives to whatever is left
 DOUBLE_S = 0.3  # shells and supervisors send one signal twice; that is no second one
+# How long a thread may keep Python to itself while others wait. The loop needs it for each step of
+# each request and competes with every search and answer under way: with the usual 5 ms and 100
+# clients the small requests waited at least twice as long. Models compute without holding Python.
+SWITCH_S = 0.001
 _POLL_S = 0.02
 _FRAMED = 16  # bytes of framing for each byte of a body: a chunk of one byte takes six
 
@@ -231,6 +235,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen. Source: uvicorn.Server."""
+        sys.setswitchinterval(SWITCH_S)
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from urllib.parse import quote
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,9 +18,11 @@ from app.access.caller import Caller, facts, handling
 from app.access.errors import KeyStoreError
 from app.access.keyring import Keyring
 from app.access.routes import Need, need_of
+from app.access.sockets import LOOK_S, POLICY_VIOLATION, Sockets
 from app.refusals import refusal
 
 COOKIE = "quire_session"
+THREADS = 4  # that write down who came, or let somebody in
 _READS = ("GET", "HEAD")
 _PAGES = "/ui"
 _MAX_SHOWN = 4096  # characters of a key that are looked at
@@ -36,8 +38,11 @@ logger = logging.getLogger(__name__)
 class Access:
     """Lets in who shows a key that allows what is asked; pure ASGI, so streams pass untouched."""
 
-    def __init__(self, app: ASGIApp, *, keyring: Keyring) -> None:
+    def __init__(self, app: ASGIApp, *, keyring: Keyring, look_s: float = LOOK_S) -> None:
         self._app, self._keyring = app, keyring
+        # Threads of its own: who is let in shall not wait for what others have asked for.
+        self._threads = CapacityLimiter(THREADS)
+        self._sockets = Sockets(lambda shown: keyring.caller_of(shown) is not None, look_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through with its caller noted, or refuse it."""
@@ -67,13 +72,16 @@ class Access:
                 await _refuse(scope, receive, send, 403, text)
                 return
             await self._note(caller)
-            await self._app(scope, receive, send)
+            if scope["type"] == "websocket" and shown:
+                await self._sockets.run(self._app, scope, receive, send, shown)
+            else:
+                await self._app(scope, receive, send)
 
     async def _note(self, caller: Caller) -> None:
         if not self._keyring.is_unnoted(caller):
             return
         try:
-            await to_thread.run_sync(self._keyring.note_use, caller)
+            await to_thread.run_sync(self._keyring.note_use, caller, limiter=self._threads)
         except KeyStoreError as error:
             logger.warning("use_of_key_not_noted error=%s", error)  # a full disk locks nobody out
 
@@ -122,7 +130,8 @@ async def _ask_for_key(scope: Scope, receive: Receive, send: Send, *, is_wrong: 
         if is_page(path) or path == "/docs":
             query = scope.get("query_string", b"").decode("latin-1")
             asked = quote(path + (f"?{query}" if query else ""), safe="")
-            answer = RedirectResponse(f"/login?next={asked}", 303, {"cache-control": "no-store"})
+            leads_to = f"/login?next={asked}" + "&over=1" * is_wrong
+            answer = RedirectResponse(leads_to, 303, {"cache-control": "no-store"})
             await answer(scope, receive, send)
             return
     await _refuse(scope, receive, send, 401, _WRONG_KEY if is_wrong else _NO_KEY)
@@ -130,7 +139,7 @@ async def _ask_for_key(scope: Scope, receive: Receive, send: Send, *, is_wrong: 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
     headers = {"cache-control": "no-store"}
     if status == 401:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.access.caller import facts
-from app.access.gate import COOKIE, cookie_in
+from app.access.gate import COOKIE, THREADS, cookie_in
 from app.access.keyring import SESSION_H, Keyring
-from app.access.login_page import POLICY, Asked, Language, language_of, login_page, safe_next
-from app.access.throttle import Throttle
-from engine.api.bridge import quick
+from app.access.keys import parse_token
+from app.access.known import COOKIE as KNOWN
+from app.access.known import KEPT_S, Known
+from app.access.login_page import (
+    POLICY,
+    Asked,
+    Language,
+    Trouble,
+    language_of,
+    login_page,
+    safe_next,
+)
+from app.access.throttle import Knock, Throttle
 
 MAX_FORM_BYTES = 16 * 1024
+_STATUS: Mapping[Trouble, int] = {"wrong": 401, "wait": 429}
 _PRIVATE = {"cache-control": "no-store", "content-security-policy": POLICY}
 
 
@@ -29,12 +43,15 @@ def login_router(
     """
     router = APIRouter()
     knocking = Throttle() if throttle is None else throttle
+    known, entering, threads = Known(), asyncio.Lock(), CapacityLimiter(THREADS)
 
     @router.get("/login", include_in_schema=False)
-    def page(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         """Ask for a key."""
         asked = request.query_params
-        return _page(_language(request, asked.get("lang", "")), _next(asked.get("next", ""), home))
+        language = _language(request, asked.get("lang", ""))
+        trouble: Trouble = "over" if asked.get("over") else ""
+        return _page(Asked(language, _next(asked.get("next", ""), home), trouble))
 
     @router.post("/login", include_in_schema=False)
     async def enter(request: Request) -> Response:
@@ -42,27 +59,22 @@ def login_router(
         form = await _form(request)
         language = _language(request, form.get("lang", ""))
         following = _next(form.get("next", ""), home)
-        address = request.client.host if request.client else ""
-        wait_s = knocking.wait_s(address)
-        if wait_s:
-            return _page(language, following, wait_s=wait_s)
-        session = await quick(lambda: keyring.log_in(form.get("key", "").strip()))
-        if session is None:
-            knocking.fail(address)
-            return _page(language, following, is_wrong=True)
-        knocking.forget(address)
+        shown = form.get("key", "").strip()
+        knock = _knock(request, shown, known)
+        async with entering:  # or many at once would all be looked at before one has failed
+            wait_s = knocking.wait_s(knock)
+            if wait_s:
+                return _page(Asked(language, following, "wait", wait_s))
+            session = await to_thread.run_sync(keyring.log_in, shown, limiter=threads)
+            if session is None:
+                knocking.fail(knock)
+                return _page(Asked(language, following, "wrong"))
+            knocking.forgive(knock)
         facts().caller = keyring.caller_of(session) or facts().caller  # for the audit log
         answer = RedirectResponse(following or home, 303, {"cache-control": "no-store"})
-        # uvicorn takes the scheme from X-Forwarded-Proto if the proxy is one that it trusts.
-        answer.set_cookie(
-            COOKIE,
-            session,
-            max_age=SESSION_H * 3600,
-            path="/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="strict",
-        )
+        _set_cookie(request, answer, COOKIE, session, SESSION_H * 3600)
+        if knock.tried:
+            _set_cookie(request, answer, KNOWN, known.mark(knock.tried), KEPT_S, "/login")
         return answer
 
     @router.post("/logout", include_in_schema=False)
@@ -70,7 +82,7 @@ def login_router(
         """End the session of this browser."""
         session = cookie_in(request.headers)
         facts().caller = keyring.caller_of(session) or facts().caller  # for the audit log
-        await quick(lambda: keyring.log_out(session))
+        await to_thread.run_sync(keyring.log_out, session, limiter=threads)
         answer = RedirectResponse("/login", 303, {"cache-control": "no-store"})
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
         return answer
@@ -78,16 +90,35 @@ def login_router(
     return router
 
 
-def _page(
-    language: Language, following: str, *, is_wrong: bool = False, wait_s: float = 0.0
-) -> Response:
-    if wait_s:
-        headers = {**_PRIVATE, "retry-after": str(int(wait_s) + 1)}
-        asked = Asked(language, following, "wait", wait_s)
-        return HTMLResponse(login_page(asked), 429, headers)
-    if is_wrong:
-        return HTMLResponse(login_page(Asked(language, following, "wrong")), 401, _PRIVATE)
-    return HTMLResponse(login_page(Asked(language, following)), 200, _PRIVATE)
+def _knock(request: Request, shown: str, known: Known) -> Knock:
+    token = parse_token(shown)
+    return Knock(
+        request.client.host if request.client else "",
+        token.id if token is not None and token.kind == "qk" else "",
+        known.key_id(request.cookies.get(KNOWN, "")),
+    )
+
+
+def _set_cookie(
+    request: Request, answer: Response, name: str, value: str, max_age_s: int, path: str = "/"
+) -> None:
+    answer.set_cookie(
+        name,
+        value,
+        max_age=max_age_s,
+        path=path,
+        # uvicorn takes the scheme from X-Forwarded-Proto if the proxy is one that it trusts.
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def _page(asked: Asked) -> Response:
+    headers = dict(_PRIVATE)
+    if asked.trouble == "wait":
+        headers["retry-after"] = str(int(asked.wait_s) + 1)
+    return HTMLResponse(login_page(asked), _STATUS.get(asked.trouble, 200), headers)
 
 
 def _next(text: str, home: str) -> str:

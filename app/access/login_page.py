@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import quote
 
 Language = Literal["en", "zh"]
-Trouble = Literal["", "wrong", "wait"]
+Trouble = Literal["", "wrong", "wait", "over"]  # over: a login that was there holds no more
 
 _NEXT = re.compile(r"/(?:ui|docs)(?:[/?][!-\[\]-~]*)?")  # visible ASCII but for the backslash
 _MAX_NEXT = 2000
@@ -25,6 +25,8 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "enter": "Open",
         "wrong": "This key opens nothing here. It may be misspelled, revoked or over.",
         "wait": "Too many wrong keys. Try again in {minutes} min.",
+        "over": "You are signed out: here or in another tab, or your key has ended. "
+        "Sign in to go on.",
         "help": "Whoever runs this server makes one with",
         "other": "中文",
     },
@@ -35,6 +37,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "enter": "进入",
         "wrong": "密钥无效：可能输入有误、已被撤销或已过期。",
         "wait": "错误次数过多，请在 {minutes} 分钟后重试。",
+        "over": "您已退出登录：可能在此处或其他标签页退出，也可能密钥已失效。请重新登录。",
         "help": "服务器管理员可以用以下命令创建密钥：",
         "other": "English",
     },
@@ -84,11 +87,13 @@ def login_page(asked: Asked) -> str:
     words = _WORDS[asked.language]
     other: Language = "en" if asked.language == "zh" else "zh"
     switch = f"/login?lang={other}" + (f"&next={quote(asked.next, safe='')}" if asked.next else "")
+    switch += "&over=1" * (asked.trouble == "over")
     bad = ""
     if asked.trouble:
         text = words[asked.trouble].format(minutes=max(1, round(asked.wait_s / 60 + 0.49)))
         bad = f'<p class="bad" id="bad" role="alert">{escape(text)}</p>'
-    described = ' aria-describedby="bad" aria-invalid="true"' if bad else ""
+    described = ' aria-describedby="bad"' if bad else ""
+    described += ' aria-invalid="true"' * (asked.trouble in ("wrong", "wait"))
     html_language = "zh-CN" if asked.language == "zh" else "en"
     return f"""<!doctype html>
 <html lang="{html_language}"><head><meta charset="utf-8">

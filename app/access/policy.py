@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.access.errors import LockedOutError
 from app.config import Auth
+from app.notices import Notice
 from engine.api.guard import is_loopback
 
 CURE = (
@@ -50,9 +51,11 @@ def rule_of(auth: Auth, host: str, *, has_key: bool) -> Rule:
         return Rule(is_on=False)
     return Rule(
         is_on=False,
-        notice=(
+        notice=Notice(
             f"QUIRE_AUTH=off at {host}: everybody who reaches this address may read, ask, change "
-            "and delete everything"
+            "and delete everything",
+            "open_server",
+            where=host,
         ),
     )
 

@@ -102,7 +102,7 @@ class MessageOut(BaseModel):
     role: str
     text: str
     created_at: str
-    mode: str = ""  # generated, extractive, refused, broken_off; empty for questions
+    mode: str = ""  # generated, extractive, refused, broken_off, pending; empty for questions
     sentences: list[SaidSentenceOut] = []
     citations: list[CitedOut] = []
     trace: Mapping[str, object] | None = None

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.backup.disk import sync_folder
-from app.backup.errors import BackupError
+from app.backup.errors import BackupError, NoRoomError
 from app.backup.members import DATABASES, FOLDERS, LIBRARY, MODELS
 from app.backup.take import sweep
+from ingest.pipeline import is_disk_full
 
 PREFIX = "restoring-"
 JOURNAL = "restoring.json"
@@ -36,6 +37,9 @@ def finish(home: Path) -> None:
     """Do the rest of a restore that was killed, and remove what one left that had not begun.
 
     The caller holds the lock of the data directory.
+
+    Raises:
+        NoRoomError: a disk that models lie on is full; once there is room, this goes on.
     """
     journal = home / JOURNAL
     step = _noted(journal)
@@ -175,11 +179,26 @@ def _move_file(path: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         new = target.with_name(f".{PREFIX}{target.name}")
-        shutil.copyfile(path, new)
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
-        new.replace(target)
+        try:
+            shutil.copyfile(path, new)
+            with new.open("rb") as file:
+                os.fsync(file.fileno())
+            new.replace(target)
+        except OSError as copying:
+            new.unlink(missing_ok=True)
+            if not is_disk_full(copying):
+                raise
+            raise NoRoomError(_no_room(path, target.parent)) from copying
         path.unlink()
+
+
+def _no_room(path: Path, folder: Path) -> str:
+    needed, free = path.stat().st_size, shutil.disk_usage(folder).free
+    return (
+        f"the disk of {folder} is full: the restored library has a model of {needed / 1e6:,.0f} MB "
+        f"for it, and {free / 1e6:,.0f} MB are free. Free some space and start again: the restore "
+        "goes on from here, nothing is lost"
+    )
 
 
 def _note(home: Path, step: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ _SUPPORT = {"partly": "only partly in the documents", "not_found": "not found in
 _MODES = {
     "extractive": "(quoted from your documents word for word; no model wrote this)",
     "broken_off": "(broken off: only what was checked by then)",
+    "pending": "(being answered)",
 }
 
 ChatArgument = Annotated[str, typer.Argument(metavar="ID", help="As `quire chats` lists it.")]

@@ -31,7 +31,9 @@ _NOTES = {
     "extractive": "Quoted from the documents word for word; no model wrote this.",
     "refused": "Not answered: the documents do not hold it.",
     "broken_off": "Broken off: what was checked by then is above.",
+    "pending": "Being answered.",
 }
+_NOTHING = "Broken off before anything was checked."
 _SUPPORT = {"partly": "Only partly in the documents", "not_found": "Not found in the documents"}
 
 
@@ -133,7 +135,9 @@ def _told(message: Message, notes: _Footnotes) -> list[str]:
     ]
     if doubts:
         parts.append("\n".join(doubts))
-    if message.mode in _NOTES:
+    if message.mode == "broken_off" and not parts:
+        parts.append(f"*{_NOTHING}*")
+    elif message.mode in _NOTES:
         parts.append(f"*{_NOTES[message.mode]}*")
     return parts
 

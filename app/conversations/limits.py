@@ -67,6 +67,7 @@ def checked(message: Message) -> Message:
         message,
         text=_mended(message.text),
         created_at=_name("time", message.created_at),
+        mode="broken_off" if message.mode == "pending" else message.mode,  # nobody goes on with it
         sentences=tuple(_sentence(one) for one in message.sentences),
         citations=tuple(_citation(one) for one in message.citations),
         trace=trace,

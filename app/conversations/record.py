@@ -1,7 +1,8 @@
-"""The events of an answer in, the same out; when the answer is done, it is in its conversation.
+"""The events of an answer in, the same out; the question is kept first, the answer when it ends.
 
 What is kept of an answer that is broken off, by whoever asked or by an error: the question and the
 sentences that were checked by then, marked as broken off; words that nobody checked are not kept.
+If the process dies, the question is there with nothing behind it, marked in the same way.
 An error that comes before anything was shown keeps nothing: it has no answer to be broken off.
 """
 
@@ -10,13 +11,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 
-from app.conversations.errors import ConversationError, ConversationNotFoundError
+from app.conversations.errors import ConversationError
 from app.conversations.limits import MAX_NAME, MAX_PARTS, MAX_TEXT, MAX_TRACE
-from app.conversations.store import Conversations
+from app.conversations.store import Begun, Conversations
 from app.conversations.types import Cited, Message, Shelf
 from app.query.types import (
     Answer,
@@ -60,7 +60,7 @@ def remembered(
 def recorded(
     conversations: Conversations, ask: Ask, events: Iterator[AnswerEvent], conversation_id: str
 ) -> Iterator[AnswerEvent]:
-    """Pass the events of an answer on; `Done` comes when question and answer are on the disk.
+    """Pass the events of an answer on, the question on the disk; `Done` comes when the answer is.
 
     Raises:
         ConversationNotFoundError: there is no such conversation; raised before the first event.
@@ -171,17 +171,18 @@ class _Shown:
 def _recorded(
     conversations: Conversations, ask: Ask, events: Iterator[AnswerEvent], conversation_id: str
 ) -> Iterator[AnswerEvent]:
-    question = Message("user", ask.question, _now())
     shown = _Shown()
     is_done = False
+    begun: Begun | None = None
     try:
+        begun = conversations.begin(conversation_id, Message("user", ask.question, _now()))
         for event in events:
             shown.see(event)
             if isinstance(event, Done):
                 is_done = True  # what fails from here on is not the answer
+                # One that was deleted meanwhile was meant to be.
                 answer = message_of(event.answer, conversations.shelf, _now())
-                with suppress(ConversationNotFoundError):  # deleted meanwhile, and meant to be
-                    conversations.append(conversation_id, (question, answer))
+                conversations.finish(begun, answer)
             yield event
     except GeneratorExit:
         shown.is_any = True  # who left, or lost the page, shall find the question again
@@ -190,16 +191,15 @@ def _recorded(
         close = getattr(events, "close", None)
         if callable(close):
             close()
-        if shown.is_any and not is_done:
-            _keep_broken_off(conversations, conversation_id, question, shown)
+        if begun is not None and not is_done:
+            _end(conversations, begun, shown)
 
 
-def _keep_broken_off(
-    conversations: Conversations, conversation_id: str, question: Message, shown: _Shown
-) -> None:
+def _end(conversations: Conversations, begun: Begun, shown: _Shown) -> None:
+    """Keep what was checked of an answer that has no end; of nothing, nothing."""
     try:
-        told = shown.message(conversations.shelf)
-        conversations.append(conversation_id, (question, told))
+        told = shown.message(conversations.shelf) if shown.is_any else None
+        conversations.finish(begun, told)
     except (ConversationError, IngestError) as error:
         # Whoever broke it off does not listen any more, and an error on its way goes first.
         _log.warning("broken_off_answer_not_kept error=%s", error)

@@ -15,32 +15,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 from app.access.caller import caller
 from app.conversations.errors import ConversationFullError, ConversationNotFoundError
 from app.conversations.limits import MAX_CONVERSATIONS, check_room, checked, checked_title
+from app.conversations.messages_store import (
+    add_messages,
+    drop_broken_off,
+    drop_messages,
+    message_from,
+    put_message,
+)
 from app.conversations.schema import UNSWEPT, add_words, migrate, refresh_words
 from app.conversations.titles import title_of
-from app.conversations.types import (
-    Cited,
-    Conversation,
-    Message,
-    Page,
-    Role,
-    Shelf,
-    Spoken,
-    Summary,
-)
-from app.query.types import Sentence, Turn
+from app.conversations.types import Conversation, Message, Page, Shelf, Summary
+from app.query.types import Turn
 from ingest.errors import IngestError, StorageFullError
 from ingest.lexical import match_expression
 from ingest.store import translated
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 FILE = "conversations.sqlite3"
 MAX_HISTORY = 40  # messages that a follow-up is given
@@ -50,6 +43,17 @@ _MAX_TERMS = 16  # of what is searched for
 _MAX_QUERY = 1_000  # characters
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A question that is on the disk, and the place of its answer."""
+
+    number: int  # of the conversation
+    question_id: int
+    answer_id: int
+    asked: str
+    is_named_by_it: bool  # the question gave the conversation its title
 
 
 class Conversations:
@@ -65,6 +69,7 @@ class Conversations:
         """
         self.shelf = shelf
         self._lock = threading.RLock()
+        self._under_way: set[int] = set()  # ids of the answers that this process is writing
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connection = sqlite3.connect(
@@ -112,11 +117,15 @@ class Conversations:
         with self._lock:
             number, found = self._find(conversation_id)
             rows = self._connection.execute(
-                "SELECT role, mode, text, rest, created_at FROM messages WHERE conversation=?"
+                "SELECT id, role, mode, text, rest, created_at FROM messages WHERE conversation=?"
                 " ORDER BY id",
                 (number,),
             ).fetchall()
-        messages = tuple(_message(*row) for row in rows)
+            pending = self._under_way.intersection(row[0] for row in rows)
+        messages = tuple(
+            replace(message_from(*row), mode="pending") if one in pending else message_from(*row)
+            for one, *row in rows
+        )
         return Conversation(
             found.id, found.title, found.collection, found.created_at, found.updated_at, messages
         )
@@ -253,16 +262,59 @@ class Conversations:
         with self._writing() as connection:
             number, found = self._find(conversation_id)
             check_room(found.n_messages, len(whole))
-            _drop_broken_off(connection, number, asked)
-            title = found.title or title_of(asked)
-            connection.execute(
-                f"UPDATE conversations SET title=?, updated_at=?, touched=({_TOUCH})"
-                " WHERE number=?",
-                (title, _now(), number),
-            )
-            if title != found.title:
-                add_words(connection, -number, title)
-            _add(connection, number, whole)
+            drop_broken_off(connection, number, asked, _BEHIND_ALL, self._under_way)
+            self._touch(connection, number)
+            self._name(connection, number, found, asked)
+            add_messages(connection, number, whole)
+
+    def begin(self, conversation_id: str, question: Message) -> Begun:
+        """Write a question down before it is answered; when this returns, it outlives the process.
+
+        Until `finish` its answer is told as pending; if the process ends first, as broken off.
+
+        Raises:
+            ConversationNotFoundError: there is none.
+            ConversationFullError: question and answer do not fit.
+            TooLongError: the question is over the limit.
+        """
+        question = checked(question)
+        unanswered = Message("assistant", "", question.created_at, "broken_off")
+        with self._lock:
+            with self._writing() as connection:
+                number, found = self._find(conversation_id)
+                check_room(found.n_messages, 2)
+                self._touch(connection, number)
+                is_named = self._name(connection, number, found, question.text)
+                asked = add_messages(connection, number, [question])
+                answer = add_messages(connection, number, [unanswered])
+            self._under_way.add(answer)
+        return Begun(number, asked, answer, question.text, is_named)
+
+    def finish(self, begun: Begun, answer: Message | None) -> bool:
+        """Put the answer of a question in its place; tells whether it was still there.
+
+        A question that is asked again after its answer was broken off stands once from now on.
+
+        Args:
+            answer: None = there is none to be kept, and the question goes too.
+        Raises:
+            TooLongError: something of it is over a limit.
+        """
+        try:
+            told = None if answer is None else checked(answer)
+            with self._writing() as connection:
+                if told is None:
+                    self._take_back(connection, begun)
+                    return True
+                if not put_message(connection, begun.answer_id, told):
+                    return False
+                number, before = begun.number, begun.question_id
+                drop_broken_off(connection, number, begun.asked, before, self._under_way)
+                self._touch(connection, number)
+                return True
+        finally:
+            with self._lock:
+                self._under_way.discard(begun.answer_id)
 
     def delete(self, conversation_id: str) -> None:
         """Remove a conversation; when this returns, the file holds none of its bytes.
@@ -321,6 +373,33 @@ class Conversations:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def _touch(self, connection: sqlite3.Connection, number: int) -> None:
+        connection.execute(
+            f"UPDATE conversations SET updated_at=?, touched=({_TOUCH}) WHERE number=?",
+            (_now(), number),
+        )
+
+    def _name(
+        self, connection: sqlite3.Connection, number: int, found: Summary, asked: str
+    ) -> bool:
+        """Let its first question name a conversation; tells whether it did."""
+        title = "" if found.title else title_of(asked)
+        if title:
+            connection.execute("UPDATE conversations SET title=? WHERE number=?", (title, number))
+            add_words(connection, -number, title)
+        return bool(title)
+
+    def _take_back(self, connection: sqlite3.Connection, begun: Begun) -> None:
+        drop_messages(connection, (begun.question_id, begun.answer_id))
+        if begun.is_named_by_it:
+            cursor = connection.execute(
+                "UPDATE conversations SET title='' WHERE number=? AND title=? AND NOT EXISTS"
+                " (SELECT 1 FROM messages WHERE conversation=number)",
+                (begun.number, title_of(begun.asked)),
+            )
+            if cursor.rowcount:
+                add_words(connection, -begun.number, "")
+
     def _insert(self, conversation: Conversation) -> Conversation:
         new = replace(conversation, id=secrets.token_hex(8))
         with self._writing() as connection:
@@ -341,7 +420,7 @@ class Conversations:
             )
             number = int(cursor.lastrowid or 0)
             add_words(connection, -number, new.title)
-            _add(connection, number, new.messages)
+            add_messages(connection, number, new.messages)
         return new
 
     def _find(self, conversation_id: str) -> tuple[int, Summary]:
@@ -382,6 +461,7 @@ _SUMMARY = """
     SELECT id, title, collection, created_at, updated_at,
         (SELECT count(*) FROM messages WHERE conversation = conversations.number)
 """
+_BEHIND_ALL = 2**63 - 1  # the largest id that SQLite has
 _TOUCH = "SELECT coalesce(max(touched), 0) + 1 FROM conversations"
 _HOLDS = """
     number IN (SELECT conversation FROM messages
@@ -409,59 +489,3 @@ def _seen() -> tuple[str, list[object]]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """Of a message, what is only ever read whole."""
-
-    sentences: tuple[Sentence, ...] = ()
-    citations: tuple[Cited, ...] = ()
-    trace: dict[str, object] | None = None
-
-
-@lru_cache(maxsize=1)
-def _rest() -> TypeAdapter[_Rest]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_Rest)
-
-
-def _add(connection: sqlite3.Connection, number: int, messages: Sequence[Message]) -> None:
-    for one in messages:
-        trace = None if one.trace is None else dict(one.trace)
-        rest = _rest().dump_json(_Rest(one.sentences, one.citations, trace), exclude_defaults=True)
-        cursor = connection.execute(
-            "INSERT INTO messages (conversation, role, mode, text, rest, created_at)"
-            " VALUES (?,?,?,?,?,?)",
-            (number, one.role, one.mode, one.text, rest.decode("utf-8"), one.created_at),
-        )
-        add_words(connection, int(cursor.lastrowid or 0), one.text)
-
-
-def _drop_broken_off(connection: sqlite3.Connection, number: int, asked: str) -> None:
-    """Remove the last answer with its question, if it was broken off and the same is asked."""
-    last = connection.execute(
-        "SELECT id, role, mode, text FROM messages WHERE conversation=? ORDER BY id DESC LIMIT 2",
-        (number,),
-    ).fetchall()
-    if [one[1] for one in last] != ["assistant", "user"]:
-        return
-    (answer, _, mode, _), (question, _, _, text) = last
-    if mode != "broken_off" or text != asked:
-        return
-    for table, column in (("words", "rowid"), ("messages", "id")):
-        connection.execute(f"DELETE FROM {table} WHERE {column} IN (?,?)", (answer, question))
-
-
-def _message(role: str, mode: str, text: str, rest: str, created_at: str) -> Message:
-    kept = _rest().validate_json(rest)
-    return Message(
-        cast(Role, role),
-        text,
-        created_at,
-        cast(Spoken, mode),
-        kept.sentences,
-        kept.citations,
-        kept.trace,
-    )

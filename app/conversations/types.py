@@ -9,8 +9,9 @@ from typing import Literal
 from app.query.types import Sentence
 
 Role = Literal["user", "assistant"]
-# As in an answer; empty for questions; broken_off: only the sentences checked by then.
-Spoken = Literal["", "generated", "extractive", "refused", "broken_off"]
+# As in an answer; empty for questions; broken_off: only the sentences checked by then, none if the
+# server ended in the middle; pending: being written now, which only the store can tell.
+Spoken = Literal["", "generated", "extractive", "refused", "broken_off", "pending"]
 
 
 @dataclass(frozen=True, slots=True)

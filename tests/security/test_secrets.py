@@ -202,8 +202,6 @@ IN_SQL = {
     ("app/backup/copy_store.py", "column"),
     ("app/conversations/store.py", "seen"),
     ("app/conversations/store.py", "every"),
-    ("app/conversations/store.py", "table"),
-    ("app/conversations/store.py", "column"),
     ("ingest/compact_store.py", "table"),  # of the catalogue itself, called terms_ and a number
     ("ingest/documents_store.py", "where"),
     ("ingest/jobs_store.py", "where"),

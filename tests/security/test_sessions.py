@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from urllib.parse import quote
+import socket
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -236,16 +238,19 @@ def test_a_login_leads_to_pages_of_this_server_only(locked, following):
     assert "a=b" not in reply.headers.get("set-cookie", "")
 
 
-def shake_hands(locked, *headers, path="/ui/_stcore/stream", source=""):
+def handshake(path, *headers):
     key = base64.b64encode(b"0" * 16).decode()
-    asked = get(
+    return get(
         path,
         "Upgrade: websocket",
         f"Sec-WebSocket-Key: {key}",
         "Sec-WebSocket-Version: 13",
         *headers,
     ).replace(b"Connection: close", b"Connection: Upgrade")
-    return raw(locked.url, asked, source=source)
+
+
+def shake_hands(locked, *headers, path="/ui/_stcore/stream", source=""):
+    return raw(locked.url, handshake(path, *headers), source=source)
 
 
 @pytest.mark.parametrize(
@@ -272,3 +277,39 @@ def test_the_pages_socket_opens_to_no_foreign_page_with_the_cookie(locked, cooki
     answer = shake_hands(locked, f"Cookie: {COOKIE}={cookie}", f"Origin: {origin}")
 
     assert not answer.startswith(b"HTTP/1.1 101"), answer[:200]
+
+
+def test_an_open_page_is_cut_off_when_its_key_is_revoked_and_when_somebody_logs_out(locked):
+    """Not only its requests are refused: what would go on drawing is closed."""
+    made = locked.admin("POST", "/kb/keys", json={"name": "open page", "scopes": ["read"]}).json()
+    locked.keys["open page"] = made["key"]
+
+    with page_open(locked, log_in(locked, "open page")) as page:
+        assert locked.admin("DELETE", f"/kb/keys/{made['id']}").status_code == 200
+        assert read_until(page, CLOSED).endswith(CLOSED)
+
+    cookie = log_in(locked, "read")
+    with page_open(locked, cookie) as page:
+        assert with_cookie(locked, cookie, "POST", "/logout").status_code == 303
+        assert read_until(page, CLOSED).endswith(CLOSED)
+
+
+CLOSED = b"\x88\x02" + (1008).to_bytes(2, "big")  # the frame that closes a socket, with its code
+
+
+@contextmanager
+def page_open(locked, cookie):
+    """Open the socket of a page and leave it open."""
+    at = urlsplit(locked.url)
+    with socket.create_connection((at.hostname, at.port), timeout=60) as line:
+        line.sendall(handshake("/ui/_stcore/stream", f"Cookie: {COOKIE}={cookie}"))
+        assert read_until(line, b"\r\n\r\n").startswith(b"HTTP/1.1 101")
+        yield line
+
+
+def read_until(line, end):
+    """Read up to some bytes, one at a time so that none behind them is taken."""
+    found = b""
+    while not found.endswith(end) and (one := line.recv(1)):
+        found += one
+    return found

@@ -69,11 +69,15 @@
     notice.textContent = goneText;
     document.body.append(notice);
     // A server that is back but knows this login no more answers so for ever: it asks for a key.
-    looking = setInterval(() => {
-      fetch(`${home}_stcore/health`, { cache: "no-store" })
-        .then((answer) => answer.status === 401 && location.reload())
-        .catch(() => {});
-    }, 3000);
+    looking = setInterval(look, 3000);
+    look(); // whoever logged out in another tab is not told that the server is away
+  };
+  const look = () => fetch(`${home}_stcore/health`, { cache: "no-store" })
+    .then((answer) => answer.status === 401 && signIn())
+    .catch(() => {});
+  const signIn = () => {
+    const here = encodeURIComponent(location.pathname + location.search);
+    location.assign(`/login?over=1&next=${here}`);
   };
 
   let hasLeft = false;

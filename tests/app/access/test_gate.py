@@ -181,6 +181,15 @@ def test_a_browser_without_a_session_is_led_to_the_login(keyring, path, goes_to)
     assert reply.headers["cache-control"] == "no-store"
 
 
+def test_a_browser_whose_session_is_over_is_told_so_at_the_login(keyring, key):
+    session = keyring.log_in(key)
+    keyring.revoke("reader")
+
+    reply = asked(keyring, "GET", "/ui/", Accept="text/html", Cookie=f"{COOKIE}={session}")
+
+    assert (reply.status_code, reply.headers["location"]) == (303, "/login?next=%2Fui%2F&over=1")
+
+
 def test_what_a_page_loads_by_itself_is_refused_not_led_away(keyring):
     assert asked(keyring, "GET", "/ui/static/x.js", Accept="*/*").status_code == 401
     assert asked(keyring, "POST", "/ui/x", Accept="text/html").status_code == 401

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 
 import httpx
 import pytest
+from anyio import create_task_group, to_thread
 from fastapi import FastAPI, Request
 
 from app.access.caller import Facts, caller, handling
 from app.access.gate import COOKIE, Access
 from app.access.installing import install_access
+from app.access.keys import parse_token
+from app.access.known import COOKIE as KNOWN
 from app.access.login import login_router
 from app.access.login_page import Asked, language_of, login_page, safe_next
 from app.access.opening import Lock
-from app.access.throttle import MAX_ADDRESSES, MAX_FAILURES, WITHIN_S, Throttle
+from app.access.throttle import MAX_ADDRESSES, MAX_FAILURES, WITHIN_S, Knock, Throttle
 
 
 class Seconds:
@@ -60,12 +64,16 @@ def key(keyring):
     return keyring.make("reader", ["read"])[1]
 
 
-def cookie_of(reply):
-    return SimpleCookie(reply.headers["set-cookie"])[COOKIE]
+def cookie_of(reply, name=COOKIE):
+    cookies = SimpleCookie()
+    for one in reply.headers.get_list("set-cookie"):
+        cookies.load(one)
+    return cookies[name]
 
 
 def test_a_key_becomes_a_cookie_that_no_script_and_no_other_site_gets(app, key):
     reply = asked(app, "POST", "/login", data={"key": f" {key}\n", "next": "/ui/documents"})
+    assert len(reply.headers.get_list("set-cookie")) == 2
 
     assert (reply.status_code, reply.headers["location"]) == (303, "/ui/documents")
     cookie = cookie_of(reply)
@@ -197,6 +205,61 @@ def test_a_right_key_makes_earlier_mistakes_forgotten(app, key):
     assert asked(app, "POST", "/login", data={"key": "wrong"}).status_code == 401
 
 
+def test_a_guesser_behind_a_proxy_does_not_lock_out_who_has_logged_in_before(app, keyring, key):
+    """All browsers come from one address; only some of them have been here."""
+    mark = cookie_of(asked(app, "POST", "/login", data={"key": key}), KNOWN)
+    assert (mark["path"], mark["samesite"], bool(mark["httponly"])) == ("/login", "strict", True)
+    other = keyring.make("other", ["read"])[1]
+    for _ in range(MAX_FAILURES):
+        asked(app, "POST", "/login", data={"key": key[:12] + "A" * 43})
+
+    def status(shown, cookie):
+        headers = {"cookie": f"{KNOWN}={cookie}"}
+        return asked(app, "POST", "/login", data={"key": shown}, headers=headers).status_code
+
+    assert status(other, mark.value) == 429  # the mark is of use for its own key only
+    assert status(key, f"{parse_token(key).id}.{'0' * 64}") == 429
+    assert status(key, "") == 429
+    assert status(key, mark.value) == 303
+
+
+def test_who_logs_in_and_shows_the_session_waits_for_no_thread_of_others(app, key):
+    """The server's common threads may all be busy, with a disk that hangs for example."""
+
+    async def go():
+        release, busy = threading.Event(), to_thread.current_default_thread_limiter()
+        transport = httpx.ASGITransport(app, client=("192.0.2.7", 1))
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://quire") as http,
+            create_task_group() as group,
+        ):
+            for _ in range(int(busy.total_tokens)):
+                group.start_soon(to_thread.run_sync, release.wait)
+            while busy.available_tokens:
+                await asyncio.sleep(0)
+            try:
+                entered = await asyncio.wait_for(http.post("/login", data={"key": key}), 60)
+                left = await asyncio.wait_for(http.post("/logout"), 60)
+            finally:
+                release.set()
+            return entered, left
+
+    entered, left = asyncio.run(go())
+    assert (entered.status_code, entered.headers["location"]) == (303, "/ui/")
+    assert (left.status_code, left.headers["location"]) == (303, "/login")
+
+
+def test_tries_at_the_same_moment_are_counted_too(app, key):
+    async def go():
+        transport = httpx.ASGITransport(app, client=("192.0.2.7", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://quire") as http:
+            tries = [http.post("/login", data={"key": f"{n}"}) for n in range(3 * MAX_FAILURES)]
+            return [one.status_code for one in await asyncio.gather(*tries)]
+
+    statuses = asyncio.run(go())
+    assert sorted(statuses) == [401] * MAX_FAILURES + [429] * 2 * MAX_FAILURES
+
+
 def test_a_form_that_is_none_of_ours_is_a_wrong_key(app):
     assert asked(app, "POST", "/login", content=b"a" * 1_000_000).status_code == 401
     assert asked(app, "POST", "/login", content=b"\xff\xfe%00&&==").status_code == 401
@@ -207,22 +270,22 @@ def test_the_table_of_failures_does_not_grow(seconds):
     throttle = Throttle(seconds)
     for n in range(MAX_ADDRESSES * 3):
         for _ in range(2):
-            throttle.fail(f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}")
+            throttle.fail(Knock(f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"))
     for _ in range(5000):
-        throttle.fail("192.0.2.1")
+        throttle.fail(Knock("192.0.2.1"))
 
     assert len(throttle) == MAX_ADDRESSES
-    assert throttle.wait_s("192.0.2.1") == WITHIN_S
-    assert throttle.wait_s("10.0.0.0") == 0
+    assert throttle.wait_s(Knock("192.0.2.1")) == WITHIN_S
+    assert throttle.wait_s(Knock("10.0.0.0")) == 0
 
 
 def test_addresses_of_one_network_of_ipv6_are_one(seconds):
     throttle = Throttle(seconds)
     for n in range(MAX_FAILURES):
-        throttle.fail(f"2001:db8::{n:x}")
+        throttle.fail(Knock(f"2001:db8::{n:x}"))
 
-    assert throttle.wait_s("2001:db8::ffff") == WITHIN_S
-    assert throttle.wait_s("2001:db8:0:1::1") == 0
+    assert throttle.wait_s(Knock("2001:db8::ffff")) == WITHIN_S
+    assert throttle.wait_s(Knock("2001:db8:0:1::1")) == 0
 
 
 class Page(HTMLParser):
@@ -236,7 +299,7 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("trouble", ["", "wrong", "wait"])
+@pytest.mark.parametrize("trouble", ["", "wrong", "wait", "over"])
 def test_the_page_loads_nothing_and_needs_no_script(language, trouble):
     text = login_page(Asked(language, "/ui/a?b=1&c=2", trouble, 200.0))
     page = Page(text)
@@ -251,7 +314,17 @@ def test_the_page_loads_nothing_and_needs_no_script(language, trouble):
     assert ("alert" in str(page.tags)) is bool(trouble)
     (field,) = [at for tag, at in page.tags if tag == "input" and at["name"] == "key"]
     assert field["type"] == "password"
+    assert ("aria-invalid" in field) is (trouble in ("wrong", "wait"))
     assert any(at.get("value") == "/ui/a?b=1&c=2" for tag, at in page.tags if tag == "input")
+    assert ("/login?" in text and "over=1" in text) is (trouble == "over")  # in both languages
+
+
+def test_who_was_signed_out_in_another_tab_reads_why_he_is_asked(app):
+    reply = asked(app, "GET", "/login", params={"over": "1", "next": "/ui/ask"})
+
+    assert reply.status_code == 200
+    assert "You are signed out" in reply.text
+    assert "您已退出登录" in asked(app, "GET", "/login", params={"over": "1", "lang": "zh"}).text
 
 
 def test_the_pages_own_policy_allows_its_style_and_nothing_else(app):

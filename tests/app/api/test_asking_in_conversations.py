@@ -154,7 +154,7 @@ def test_who_hangs_up_finds_the_question_and_what_was_checked_by_then(tmp_path):
         client.close()
         assert chat.is_closed.wait(30)
         deadline = time.monotonic() + 30
-        while not store.get(one).messages and time.monotonic() < deadline:
+        while store.get(one).messages[-1].mode == "pending" and time.monotonic() < deadline:
             time.sleep(0.01)
 
     asked, told = store.get(one).messages

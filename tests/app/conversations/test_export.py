@@ -33,7 +33,7 @@ sentences = st.builds(
 )  # fmt: skip
 messages = st.builds(
     Message, role=st.sampled_from(["user", "assistant"]), text=words, created_at=times,
-    mode=st.sampled_from(["", "generated", "extractive", "refused", "broken_off"]),
+    mode=st.sampled_from(["", "generated", "extractive", "refused", "broken_off", "pending"]),
     sentences=st.lists(sentences, max_size=3).map(tuple),
     citations=st.lists(citations, max_size=3).map(tuple),
     trace=st.none() | st.dictionaries(words, json_values, max_size=3),

@@ -85,9 +85,10 @@ def test_a_finished_answer_is_on_the_disk_before_it_is_told(store):
     events = recorded(store, ASK, iter([Token("It"), Done(ANSWER)]), one.id)
 
     while not isinstance(next(events), Done):
-        assert store.get(one.id).messages == ()
+        asked, pending = store.get(one.id).messages
+        assert (asked.text, pending.text, pending.mode) == (ASK.question, "", "pending")
 
-    assert len(store.get(one.id).messages) == 2
+    assert [message.mode for message in store.get(one.id).messages] == ["", "generated"]
 
 
 def test_a_cited_document_may_change_or_go_afterwards(store, texts):
@@ -165,6 +166,23 @@ def test_an_error_before_anything_is_shown_keeps_nothing(store):
         list(recorded(store, ASK, source, one.id))
 
     assert store.get(one.id).messages == ()
+    assert store.summary(one.id).title == ""  # so the next question names it
+    assert store.page("harbour").summaries == ()
+
+
+def test_an_error_before_anything_is_shown_leaves_what_was_there_before(store):
+    one = store.create()
+    list(recorded(store, ASK, iter([Done(ANSWER)]), one.id))
+    broken = recorded(store, ASK, iter([Checked(0, SENTENCE, (CITATION,))]), one.id)
+    next(broken)
+    broken.close()
+
+    with pytest.raises(RuntimeError):
+        list(recorded(store, ASK, Events(RuntimeError("no model")), one.id))
+
+    modes = [message.mode for message in store.get(one.id).messages]
+    assert modes == ["", "generated", "", "broken_off"]
+    assert store.summary(one.id).title == ASK.question
 
 
 def test_an_error_breaks_an_answer_off_and_is_raised(store):
@@ -221,12 +239,41 @@ def test_an_answer_that_cannot_be_kept_is_not_acknowledged(store, monkeypatch):
     def full(*_):
         raise StorageFullError("the disk is full")
 
-    monkeypatch.setattr(store, "append", full)
+    monkeypatch.setattr(store, "finish", full)
     events = recorded(store, ASK, iter([Token("It"), Done(ANSWER)]), one.id)
     next(events)
 
     with pytest.raises(StorageFullError):
         next(events)
+
+
+def test_a_question_that_cannot_be_kept_is_not_answered(store, monkeypatch):
+    def full(*_):
+        raise StorageFullError("the disk is full")
+
+    monkeypatch.setattr(store, "begin", full)
+    source = Events(Token("It"))
+
+    with pytest.raises(StorageFullError):
+        next(recorded(store, ASK, source, store.create().id))
+    assert source.is_closed
+    assert len(source.events) == 1
+
+
+def test_two_questions_at_once_keep_their_places_and_each_its_answer(store):
+    one = store.create()
+    first = recorded(store, ASK, iter([Token("a"), Done(ANSWER)]), one.id)
+    second = recorded(store, ASK, iter([Token("b"), Done(ANSWER)]), one.id)
+    next(first)
+    next(second)
+    assert store.history(one.id) == ()
+
+    list(second)
+    modes = [message.mode for message in store.get(one.id).messages]
+    assert modes == ["", "pending", "", "generated"]  # being answered is not broken off
+    list(first)
+
+    assert [message.mode for message in store.get(one.id).messages[1::2]] == ["generated"] * 2
 
 
 def test_a_follow_up_gets_the_history_and_the_collection_of_its_conversation(store):

@@ -273,6 +273,39 @@ def test_a_question_asked_again_after_its_answer_broke_off_stands_once(store):
     assert not store.page("onlyhere").summaries  # nor is it found any more
 
 
+def test_a_question_asked_again_and_again_stands_once_when_it_is_answered(store):
+    one = store.create()
+    store.append(one.id, [question("A?"), answer("A.")])
+    for _ in range(3):
+        store.finish(store.begin(one.id, question("B?")), answer("Half.", mode="broken_off"))
+    again = store.begin(one.id, question("B?"))
+    assert [one.mode for one in store.get(one.id).messages[1::2]] == [
+        "generated", "broken_off", "pending",
+    ]  # fmt: skip
+
+    assert store.finish(again, answer("Whole."))
+
+    assert [one.text for one in store.get(one.id).messages] == ["A?", "A.", "B?", "Whole."]
+    assert not store.page("half").summaries
+
+
+def test_an_answer_under_way_is_imported_as_broken_off(store):
+    one = store.create()
+    store.begin(one.id, question())
+
+    new = store.restore(from_json(to_json(store.get(one.id))))
+
+    assert [one.mode for one in store.get(new.id).messages] == ["", "broken_off"]
+
+
+def test_an_answer_whose_conversation_was_deleted_meanwhile_is_kept_nowhere(store):
+    one = store.create()
+    begun = store.begin(one.id, question())
+    store.delete(one.id)
+
+    assert not store.finish(begun, answer())
+
+
 def test_deletion_leaves_no_bytes_in_any_file(store, path):
     kept, gone = store.create("kept"), store.create("canarytitle")
     canaries = [b"canarytitle", b"canaryquestion", b"canaryquote", b"canarypath", "金丝雀".encode()]
