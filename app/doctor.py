@@ -63,7 +63,9 @@ def _looked(*looks: tuple[str, Callable[[], Sequence[Finding]]]) -> list[Finding
         try:
             found += look()
         except Exception as error:  # noqa: BLE001 - a doctor reports what it stumbles over
-            found.append(Finding("bad", f"{name}: {type(error).__name__}: {error}"))
+            why = f"{type(error).__name__}: {error}"
+            values = {"name": name, "why": why}
+            found.append(Finding("bad", f"{name}: {why}", code="look_failed", values=values))
     return found
 
 
@@ -73,32 +75,43 @@ def _itself(parts: Parts) -> list[Finding]:
 
 def judge_python(version: tuple[int, int, int]) -> Finding:
     """Judge the Python that runs this."""
-    text = f"Python {'.'.join(map(str, version))}"
+    number = ".".join(map(str, version))
+    text, values = f"Python {number}", {"version": number}
     if version[:2] < _OLDEST_PYTHON:
-        return Finding("bad", text, "install Python 3.11 or newer, then run `make setup` again")
-    return Finding("ok", text)
+        cure = "install Python 3.11 or newer, then run `make setup` again"
+        return Finding("bad", text, cure, "python", values)
+    return Finding("ok", text, code="python", values=values)
 
 
 def judge_disk(folder: str, free_bytes: int) -> Finding:
     """Judge the room where data goes."""
-    text = f"{free_bytes / GIB:.1f} GiB free in {folder}"
+    free = f"{free_bytes / GIB:.1f}"
+    text, values = f"{free} GiB free in {folder}", {"free": free, "folder": folder}
     if free_bytes < _LEAST_DISK_BYTES:
-        return Finding("warn", text, "free some space, or set QUIRE_HOME to a larger disk")
-    return Finding("ok", text)
+        cure = "free some space, or set QUIRE_HOME to a larger disk"
+        return Finding("warn", text, cure, "disk", values)
+    return Finding("ok", text, code="disk", values=values)
 
 
 def judge_machine(machine: Machine, chat_model: str) -> list[Finding]:
     """Judge memory, cores, graphics memory."""
-    text = f"{machine.memory_bytes / GIB:.1f} GiB memory, {machine.n_cores} cores"
+    memory, cores = f"{machine.memory_bytes / GIB:.1f}", str(machine.n_cores)
+    text, code = f"{memory} GiB memory, {cores} cores", "machine"
+    values = {"memory": memory, "cores": cores, "gpu": f"{machine.vram_bytes / GIB:.1f}"}
     if machine.vram_bytes:
-        text += f", GPU with {machine.vram_bytes / GIB:.1f} GiB"
+        text, code = f"{text}, GPU with {values['gpu']} GiB", "machine_gpu"
     level: Level = "warn" if machine.memory_bytes < _LEAST_MEMORY_BYTES else "ok"
     cure = (
         "only the smallest models will run; give the machine more memory" if level != "ok" else ""
     )
     return [
-        Finding(level, text, cure),
-        Finding("ok", f"a chat model that suits this machine: {chat_model}"),
+        Finding(level, text, cure, code, values),
+        Finding(
+            "ok",
+            f"a chat model that suits this machine: {chat_model}",
+            code="suits",
+            values={"model": chat_model},
+        ),
     ]
 
 
@@ -110,16 +123,18 @@ def judge_models(entries: Sequence[ModelEntry], wanted: Sequence[str]) -> list[F
     for kind in ("embedding", "completion"):
         names = [one.name for one in entries if kind in one.capabilities and one.is_readable]
         if names:
-            found.append(Finding("ok", f"{kind} models: {', '.join(names)}"))
+            told, values = ", ".join(names), {"names": ", ".join(names)}
+            found.append(Finding("ok", f"{kind} models: {told}", "", f"models_{kind}", values))
         else:
-            found.append(Finding("warn", f"no {kind} model is installed", "run `quire prepare`"))
+            text, cure = f"no {kind} model is installed", "run `quire prepare`"
+            found.append(Finding("warn", text, cure, f"no_{kind}"))
     found += [
-        Finding("bad", f"model {one.name} is incomplete", f"run `quire pull {one.name}`")
+        _of_model(one.name, f"model {one.name} is incomplete", "model_incomplete")
         for one in entries
         if not one.is_readable
     ]
     found += [
-        Finding("bad", f"model {name} is set, but not installed", f"run `quire pull {name}`")
+        _of_model(name, f"model {name} is set, but not installed", "model_missing")
         for name in wanted
         if name and not is_installed(name, entries)
     ]
@@ -128,12 +143,18 @@ def judge_models(entries: Sequence[ModelEntry], wanted: Sequence[str]) -> list[F
 
 def judge_port(url: str, who: str, *, is_ours: bool) -> Finding:
     """Judge who answers where the server should be; an empty `who` means nobody."""
+    values = {"url": url, "who": who}
     if not who:
-        return Finding("ok", f"nobody listens at {url}; a server can start there")
+        text = f"nobody listens at {url}; a server can start there"
+        return Finding("ok", text, code="port_free", values=values)
     if is_ours:
-        return Finding("ok", f"the server runs at {url}")
+        return Finding("ok", f"the server runs at {url}", code="port_ours", values=values)
     cure = "stop it, or set QUIRE_PORT to another port before `quire up`"
-    return Finding("warn", f"{who} listens at {url}", cure)
+    return Finding("warn", f"{who} listens at {url}", cure, "port_taken", values)
+
+
+def _of_model(name: str, text: str, code: str) -> Finding:
+    return Finding("bad", text, f"run `quire pull {name}`", code, {"name": name})
 
 
 def _disk(settings: Settings) -> tuple[str, int]:
@@ -153,10 +174,16 @@ def _engine_build() -> list[Finding]:
         features = build_features()
     except (ImportError, OSError) as error:
         cure = "run `make setup` again; it compiles llama.cpp for this machine"
-        return [Finding("bad", f"the engine's native layer does not load: {error}", cure)]
+        text = f"the engine's native layer does not load: {error}"
+        return [Finding("bad", text, cure, "native_broken", {"why": str(error)})]
     version, info = features["llama-cpp-python"], features["system_info"]
     return [
-        Finding("ok", f"llama-cpp-python {version}; {info}"),
+        Finding(
+            "ok",
+            f"llama-cpp-python {version}; {info}",
+            code="build",
+            values={"version": version, "info": info},
+        ),
         *judge_backends(info, device_names(), hardware(), version),
         judge_processor(info, processor_flags(), version),
     ]
@@ -184,6 +211,8 @@ def _models(settings: Settings) -> list[Finding]:
                 "bad",
                 f"{one.name} crashed or hung llama.cpp when it was tried",
                 f"pull or create it again; to try once more, stop the server and delete {memory}",
+                "model_crashes",
+                {"name": one.name, "file": str(memory)},
             )
             for one in entries
             if one.model_digest in bad
@@ -232,11 +261,13 @@ def _index(settings: Settings) -> list[Finding]:
     from ingest.lock import FolderLock
 
     if not (settings.home / "kb.sqlite3").is_file():
-        return [Finding("ok", f"no library yet in {settings.home}; `quire up` makes one")]
+        text = f"no library yet in {settings.home}; `quire up` makes one"
+        return [Finding("ok", text, code="no_library", values={"folder": str(settings.home)})]
     lock = FolderLock(settings.home / "server.lock")
     try:
         bound = bound_model(settings.home)
     finally:
         lock.release()
     name = bound.name if bound else "nothing yet"
-    return [Finding("ok", f"the library opens; it was indexed with {name}")]
+    text = f"the library opens; it was indexed with {name}"
+    return [Finding("ok", text, code="library_opens", values={"model": name})]

@@ -26,23 +26,37 @@ _OLD = timedelta(days=7)
 
 def judge_index(status: StatusOut) -> list[Finding]:
     """Judge what is stored, and whether a change of the embedding model got stuck."""
+    from app.api.wire import NoticeFacts
+
     if status.models is None:
         return []
-    found = [Finding("ok", f"{status.n_documents} documents, {status.n_chunks} passages")]
+    counts = {"documents": str(status.n_documents), "passages": str(status.n_chunks)}
+    text = f"{status.n_documents} documents, {status.n_chunks} passages"
+    found = [Finding("ok", text, code="counts", values=counts)]
     found += [
         Finding(
             "bad",
             f"collection {one.collection!r} did not get from {one.from_model} to {one.to_model}: "
             f"{one.message}",
             f"run `quire migrate --to {one.to_model} --collection {one.collection}`",
+            "migration_failed",
+            {
+                "collection": one.collection,
+                "before": one.from_model,
+                "after": one.to_model,
+                "why": one.message,
+            },
         )
         for one in status.migrations
         if one.state == "failed"
     ]
     if status.compaction is not None and status.compaction.failed:
-        text = f"what was deleted is still on the disk: {status.compaction.failed}"
-        found.append(Finding("bad", text, "run `quire index compact`"))
-    found += [Finding("warn", text) for text in status.notices]
+        why = status.compaction.failed
+        text, cure = f"what was deleted is still on the disk: {why}", "run `quire index compact`"
+        found.append(Finding("bad", text, cure, "compaction_failed", {"why": why}))
+    for at, text in enumerate(status.notices):
+        facts = status.notice_facts[at] if at < len(status.notice_facts) else NoticeFacts()
+        found.append(Finding("warn", text, "", facts.code, facts.values))
     return found
 
 
@@ -50,20 +64,23 @@ def judge_counts(figures: Mapping[str, object]) -> list[Finding]:
     """Judge whether the vector index holds what the catalogue does; figures as a library's own."""
     cure = "run `quire index rebuild`"
     if figures.get("is_index_behind"):
-        return [Finding("bad", "the vector index lacks what the catalogue holds", cure)]
+        text = "the vector index lacks what the catalogue holds"
+        return [Finding("bad", text, cure, "index_behind")]
     n_orphans = figures.get("n_orphans")
     if isinstance(n_orphans, int) and n_orphans:
         text = f"the vector index named passages that the catalogue does not hold, {n_orphans} "
-        return [Finding("warn", f"{text}times since the start", cure)]
-    return [Finding("ok", "the vector index holds what the catalogue does")]
+        values = {"n": str(n_orphans)}
+        return [Finding("warn", f"{text}times since the start", cure, "index_orphans", values)]
+    return [Finding("ok", "the vector index holds what the catalogue does", code="index_whole")]
 
 
 def judge_catalogue(name: str, damage: str) -> Finding:
     """Judge a SQLite file by what its own check says; empty means no damage."""
     if not damage:
-        return Finding("ok", f"{name} is sound")
+        return Finding("ok", f"{name} is sound", code="sound", values={"name": name})
     cure = "stop the server and restore the newest backup: `quire restore FILE --force`"
-    return Finding("bad", f"{name} is damaged: {damage}", cure)
+    values = {"name": name, "why": damage}
+    return Finding("bad", f"{name} is damaged: {damage}", cure, "damaged", values)
 
 
 def judge_jobs(n_failed: int) -> list[Finding]:
@@ -71,7 +88,8 @@ def judge_jobs(n_failed: int) -> list[Finding]:
     if not n_failed:
         return []
     text = f"{n_failed} {'file' if n_failed == 1 else 'files'} could not be taken in"
-    return [Finding("warn", text, "`quire jobs` says which, `quire job ID` why; then retry")]
+    cure = "`quire jobs` says which, `quire job ID` why; then retry"
+    return [Finding("warn", text, cure, "files_failed", {"n": str(n_failed)})]
 
 
 def judge_clock(newest: str, now: datetime) -> list[Finding]:
@@ -85,7 +103,8 @@ def judge_clock(newest: str, now: datetime) -> list[Finding]:
         then = then if then.tzinfo else then.replace(tzinfo=UTC)
         if then > now + _AHEAD:
             text = f"a document was added in the future, at {newest}: the clock is or was wrong"
-            return [Finding("warn", text, "set the clock: `timedatectl set-ntp true`")]
+            cure = "set the clock: `timedatectl set-ntp true`"
+            return [Finding("warn", text, cure, "clock_wrong", {"when": newest})]
     return []
 
 
@@ -96,12 +115,14 @@ def judge_backups(taken: Sequence[Taken], now: datetime, *, n_documents: int) ->
     cure = "run `quire backup FILE`; it may run beside the server, say every night"
     newest = _newest(taken)
     if newest is None:
-        return [Finding("warn", "no backup of this library was ever taken here", cure)]
+        return [Finding("warn", "no backup of this library was ever taken here", cure, "no_backup")]
     at, target = newest
     age = now - at
     days = max(0, age.days)
     text = f"the newest backup is {days} {'day' if days == 1 else 'days'} old ({target})"
-    return [Finding("warn", text, cure) if age > _OLD else Finding("ok", text)]
+    values = {"days": str(days), "target": target}
+    is_old = age > _OLD
+    return [Finding("warn" if is_old else "ok", text, cure if is_old else "", "backup", values)]
 
 
 def judge_bound(missing: Sequence[str]) -> list[Finding]:
@@ -110,7 +131,11 @@ def judge_bound(missing: Sequence[str]) -> list[Finding]:
     Args:
         missing: what is wrong, with its cure behind a colon, as `backup.models` words it.
     """
-    return [Finding("bad", *_split(text)) for text in missing]
+    split = [_split(text) for text in missing]
+    return [
+        Finding("bad", what, cure, "bound_missing", {"what": what, "commands": _commands(cure)})
+        for what, cure in split
+    ]
 
 
 def library_findings(settings: Settings) -> list[Finding]:
@@ -152,7 +177,7 @@ def _left_by_restore(home: Path) -> list[Finding]:
     if not (home / JOURNAL).exists():
         return []
     text = "a restore was cut off; the next start of the server goes on with it"
-    return [Finding("warn", text, "run `quire up`")]
+    return [Finding("warn", text, "run `quire up`", "restore_cut_off")]
 
 
 def _newest(taken: Sequence[Taken]) -> tuple[datetime, str] | None:
@@ -167,3 +192,8 @@ def _newest(taken: Sequence[Taken]) -> tuple[datetime, str] | None:
 def _split(text: str) -> tuple[str, str]:
     what, _, cure = text.rpartition(": ")
     return (what, cure) if what else (text, "")
+
+
+def _commands(text: str) -> str:
+    """List what stands between backticks."""
+    return " / ".join(f"`{one}`" for one in text.split("`")[1::2])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.access.policy import CURE, wants_keys
 from app.config import Auth, Settings, known_names, names_given
-from app.doctor_types import Finding
+from app.doctor_types import Finding, Level
 from app.machine import GIB
 from engine.api.guard import is_loopback
 
@@ -42,7 +42,7 @@ def judge_files(limit: int | None) -> list[Finding]:
         return []
     text = f"only {limit} files may be open at once: many callers at once will be refused"
     cure = "run `ulimit -n 4096` before the start; in a systemd unit LimitNOFILE=4096"
-    return [Finding("warn", text, cure)]
+    return [Finding("warn", text, cure, "few_files", {"n": str(limit)})]
 
 
 def judge_permissions(folder: str, mode: int, *, is_reachable: bool) -> list[Finding]:
@@ -53,9 +53,11 @@ def judge_permissions(folder: str, mode: int, *, is_reachable: bool) -> list[Fin
     """
     if not (is_reachable and mode & 0o007):
         return []
-    can = "change" if mode & 0o002 else "read"
+    level: Level = "bad" if mode & 0o002 else "warn"
+    can = "change" if level == "bad" else "read"
     text = f"every user of this machine can {can} what lies in {folder}"
-    return [Finding("bad" if mode & 0o002 else "warn", text, f"run `chmod 700 {folder}`")]
+    cure = f"run `chmod 700 {folder}`"
+    return [Finding(level, text, cure, f"all_{can}", {"folder": folder})]
 
 
 def judge_settings(given: Sequence[str], known: Collection[str]) -> list[Finding]:
@@ -63,23 +65,28 @@ def judge_settings(given: Sequence[str], known: Collection[str]) -> list[Finding
     found = []
     for name in sorted(set(given) - set(known)):
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
+        text, values = f"{name} is no setting", {"name": name, "near": "".join(near)}
         if near:
-            found.append(Finding("warn", f"{name} is no setting", f"did you mean {near[0]}?"))
+            cure = f"did you mean {near[0]}?"
+            found.append(Finding("warn", text, cure, "setting_mistyped", values))
         elif not name.startswith(_OLLAMA):  # Ollama has some that mean nothing here
             cure = "remove it; the README has a table of all settings"
-            found.append(Finding("warn", f"{name} is no setting", cure))
+            found.append(Finding("warn", text, cure, "setting_unknown", values))
     return found
 
 
 def judge_access(auth: Auth, host: str) -> list[Finding]:
     """Judge who may come in; that keys are there is seen to at the start."""
-    where = host or "every address"
+    where, values = host or "every address", {"where": host or "*"}
     if wants_keys(auth, host):
-        return [Finding("ok", f"keys are asked for at {where}")]
+        text = f"keys are asked for at {where}"
+        return [Finding("ok", text, code="keys_asked", values=values)]
     if is_loopback(host):
-        return [Finding("ok", f"only this machine reaches {where}; no keys are asked for")]
+        text = f"only this machine reaches {where}; no keys are asked for"
+        return [Finding("ok", text, code="only_here", values=values)]
     text = f"everybody who reaches {where} may read, change and delete everything"
-    return [Finding("bad", text, f"unset QUIRE_AUTH and {CURE.partition(';')[0]}")]
+    cure = f"unset QUIRE_AUTH and {CURE.partition(';')[0]}"
+    return [Finding("bad", text, cure, "open_to_all", values)]
 
 
 def judge_programs(found: Mapping[str, bool]) -> list[Finding]:
@@ -87,9 +94,11 @@ def judge_programs(found: Mapping[str, bool]) -> list[Finding]:
     findings = []
     for name, (use, lack, cure) in _PROGRAMS.items():
         if found.get(name):
-            findings.append(Finding("ok", f"{name} is installed: {use}"))
+            text = f"{name} is installed: {use}"
+            findings.append(Finding("ok", text, code=f"has_{name}"))
         else:
-            findings.append(Finding("warn", f"{name} is not installed: {lack}", cure))
+            text = f"{name} is not installed: {lack}"
+            findings.append(Finding("warn", text, cure, f"no_{name}"))
     return findings
 
 
@@ -99,7 +108,10 @@ def judge_use(sizes: Mapping[str, int]) -> list[Finding]:
     if not told:
         return []
     parts = ", ".join(f"{name} {_worded(size)}" for size, name in told)
-    return [Finding("ok", f"the data directory takes {_worded(sum(sizes.values()))}: {parts}")]
+    total = _worded(sum(sizes.values()))
+    values = {"total": total} | {name: _worded(size) for size, name in told}
+    text = f"the data directory takes {total}: {parts}"
+    return [Finding("ok", text, code="use", values=values)]
 
 
 def system_findings(settings: Settings) -> list[Finding]:

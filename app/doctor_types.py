@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["ok", "warn", "bad"]
@@ -15,3 +16,6 @@ class Finding:
     level: Level
     what: str
     cure: str = ""
+    # By these other languages word it; stable, so they are part of the API.
+    code: str = field(default="", compare=False)
+    values: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from app.machine import GIB, Machine
+from app.notices import Notice
 from engine.errors import EngineError, RegistryError
 
 if TYPE_CHECKING:
@@ -139,15 +140,26 @@ def notices_of(embedding: str, chat: str, machine: Machine) -> tuple[str, ...]:
     texts = []
     if embedding == STARTER_EMBEDDING:
         texts.append(
-            f"Searching with the starter model {STARTER_EMBEDDING}: it knows English only and "
-            "reads short texts; other languages are found by their words alone. Better: "
-            f"`quire pull {EMBEDDING}`, then `quire migrate --to {EMBEDDING}`."
+            Notice(
+                f"Searching with the starter model {STARTER_EMBEDDING}: it knows English only and "
+                "reads short texts; other languages are found by their words alone. Better: "
+                f"`quire pull {EMBEDDING}`, then `quire migrate --to {EMBEDDING}`.",
+                "starter_embedding",
+                model=STARTER_EMBEDDING,
+                better=EMBEDDING,
+            )
         )
     if chat == STARTER_CHAT:
+        better = chat_model_for(machine)
         texts.append(
-            f"Answering with the starter model {STARTER_CHAT}: it is very small, writes English "
-            "only and often misses the point; trust the quoted passages more than its words. "
-            f"Better: `quire pull {chat_model_for(machine)}`, then start again."
+            Notice(
+                f"Answering with the starter model {STARTER_CHAT}: it is very small, writes "
+                "English only and often misses the point; trust the quoted passages more than its "
+                f"words. Better: `quire pull {better}`, then start again.",
+                "starter_chat",
+                model=STARTER_CHAT,
+                better=better,
+            )
         )
     return tuple(texts)
 
@@ -183,9 +195,14 @@ def prepare(
     notices = notices_of(embedding, chat, machine)
     if bound is not None and not wish.embedding and not _same(bound.name, embedding):
         notices += (
-            f"The library was indexed with {bound.name}, which is not installed; it moves to "
-            f"{embedding}, and until then much is found by its words alone. To keep {bound.name}: "
-            f"`quire pull {bound.name}`, then `quire migrate --to {bound.name}`.",
+            Notice(
+                f"The library was indexed with {bound.name}, which is not installed; it moves to "
+                f"{embedding}, and until then much is found by its words alone. To keep "
+                f"{bound.name}: `quire pull {bound.name}`, then `quire migrate --to {bound.name}`.",
+                "model_moves",
+                before=bound.name,
+                after=embedding,
+            ),
         )
     return Models(embedding, chat, notices)
 

@@ -76,19 +76,26 @@ def judge_backends(
         for name, recipe in RECIPES.items()
         if any(f"{sign.casefold()}" in said for sign in recipe.signs)
     ]
-    findings = [Finding("ok", f"the engine computes on {one}") for one in devices]
+    findings = [
+        Finding("ok", f"the engine computes on {one}", code="computes_on", values={"device": one})
+        for one in devices
+    ]
     if built or not found:
         if built and all(one.startswith(_NO_GPU) for one in devices):
             text = f"the build has {' and '.join(built)}, but sees no such device"
-            findings.append(Finding("warn", text, "check the driver and CUDA_VISIBLE_DEVICES"))
+            cure, values = "check the driver and CUDA_VISIBLE_DEVICES", {"names": ", ".join(built)}
+            findings.append(Finding("warn", text, cure, "gpu_unseen", values))
         return findings
     best = next(iter(found))
     recipe = RECIPES[best]
+    command = install_command(version, recipe.cmake_args)
     findings.append(
         Finding(
             "ok" if best == "Vulkan" else "warn",  # it may be a weak one
             f"here is {_BUILT_FOR.get(best, 'a GPU')} that this build of llama.cpp cannot use",
-            f"install {recipe.needs}, then run `{install_command(version, recipe.cmake_args)}`",
+            f"install {recipe.needs}, then run `{command}`",
+            "gpu_unused",
+            {"name": best, "needs": recipe.needs, "command": command},
         )
     )
     return findings
@@ -108,17 +115,24 @@ def judge_processor(info: str, flags: Collection[str], version: str) -> Finding:
     offered = [name for flag, name in _FLAGS.items() if flag in flags]
     missing = [name for name in offered if name not in used]
     if not missing:
-        text = f"the build uses what the processor offers: {', '.join(offered)}"
-        return Finding("ok", text if offered else "the processor's instruction sets are not known")
+        if not offered:
+            text = "the processor's instruction sets are not known"
+            return Finding("ok", text, code="processor_unknown")
+        names = ", ".join(offered)
+        text = f"the build uses what the processor offers: {names}"
+        return Finding("ok", text, code="processor_used", values={"names": names})
     args = "-DGGML_NATIVE=on"
     if "AMX_INT8" in missing:  # a gcc drops stores to its configuration: docs/decisions/001
         quiet = "-fno-tree-dse -fno-dse"
         args += f" -DCMAKE_C_FLAGS='{quiet}' -DCMAKE_CXX_FLAGS='{quiet}'"
+    names, command = ", ".join(missing), install_command(version, args)
     return Finding(
         "warn",
-        f"the processor offers {', '.join(missing)}, which this build does not use: it is slower "
-        "than it could be",
-        f"run `{install_command(version, args)}`",
+        f"the processor offers {names}, which this build does not use: it is slower than it could "
+        "be",
+        f"run `{command}`",
+        "processor_unused",
+        {"names": names, "command": command},
     )
 
 

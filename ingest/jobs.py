@@ -104,14 +104,16 @@ class Worker:
         """List jobs, newest first."""
         return [self._dressed(job) for job in self._jobs.jobs(limit)]
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, path: str = "") -> Job:
         """Do once more what failed of a job.
 
+        Args:
+            path: of one file, as the job's errors name it; empty means all.
         Raises:
             JobNotFoundError: there is none of that id.
         """
         self._cancelled.discard(job_id)
-        self._jobs.retry(job_id)
+        self._jobs.retry(job_id, path)
         self.wake()
         return self.job(job_id)
 

@@ -162,9 +162,11 @@ class Jobs:
                 (source, waiting.job_id, waiting.job_id, waiting.position),
             )
 
-    def retry(self, job_id: str) -> int:
+    def retry(self, job_id: str, path: str = "") -> int:
         """Queue what failed or was cancelled of a job once more; return how many tasks.
 
+        Args:
+            path: of one file, as the job's errors name it; empty means all.
         Raises:
             JobNotFoundError: there is none of that id.
         """
@@ -172,9 +174,9 @@ class Jobs:
             if not connection.execute("SELECT 1 FROM jobs WHERE id=?", (job_id,)).fetchone():
                 raise JobNotFoundError(job_id)
             found = connection.execute(
-                "SELECT position, task, source FROM job_files WHERE job_id=?"
-                " AND state IN ('failed','cancelled')",
-                (job_id,),
+                "SELECT position, task, source FROM job_files f WHERE job_id=?"
+                f" AND state IN ('failed','cancelled') AND ? IN ('', {_TOLD_PATH})",
+                (job_id, path),
             ).fetchall()
             # A refused upload's copy is gone: trying again would only hide the reason.
             again = [

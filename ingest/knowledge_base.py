@@ -230,9 +230,9 @@ class KnowledgeBase:
         """
         return self._worker.wait(job_id, timeout_s)
 
-    def retry(self, job_id: str) -> Job:
-        """Do once more what failed of a job, or was cancelled."""
-        return self._worker.retry(job_id)
+    def retry(self, job_id: str, path: str = "") -> Job:
+        """Do once more what failed of a job, or was cancelled; of one file, or of all."""
+        return self._worker.retry(job_id, path)
 
     def cancel(self, job_id: str) -> Job:
         """Leave the rest of a job undone; what was stored stays."""
@@ -402,10 +402,9 @@ class KnowledgeBase:
         Raises:
             CollectionNotFoundError: there is none of that name.
         """
-        current = self._spaces.of(collection)["current"]
-        return self._searches.lexical(
-            collection, query, k, document_ids, is_next_asked=not self._embedders.has(current)
-        )
+        spaces = self._spaces.of(collection)
+        is_asked = "next" in spaces and not self._embedders.has(spaces["current"])
+        return self._searches.lexical(collection, query, k, document_ids, is_next_asked=is_asked)
 
     def status(self) -> Mapping[str, object]:
         """Tell how the library is: counts, queue, and alarms that should be zero."""

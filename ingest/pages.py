@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ _FOUND = ("exact", "partial", "none")
 _REASONS = ("scan", "not found")
 _CACHED = 32
 _CACHED_BYTES = 24 * 1024**2
+_FAILED = 256  # pages of which it is remembered that they cannot be drawn
+_FAILED_S = 600.0  # not for ever: the machine may have been too busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Pages:
         self._waiting = threading.Semaphore(_MAX_WAITING)
         self._pool: LoadPool | None = None
         self._drawn: OrderedDict[tuple[object, ...], PagePicture] = OrderedDict()
+        # By digest and page: what was told, and when.
+        self._failed: OrderedDict[tuple[str, int], tuple[str, float]] = OrderedDict()
 
     def picture(
         self,
@@ -118,6 +123,7 @@ class Pages:
         """Let go of what no document has any more: one that was deleted, or all such."""
         with self._lock:
             self._drawn.clear()
+            self._failed.clear()
         if digest:
             self._originals.release(digest)
         else:
@@ -147,14 +153,35 @@ class Pages:
     ) -> PagePicture:
         from ingest.load.page_picture import Wish
 
+        key = (document.digest, page)
+        self._refuse_known(key)
         with self._drawer() as pool:
+            self._refuse_known(key)  # whoever had the turn before may have asked for the same
             wish = Wish(page, scale, tuple(spans))
             asked = wish.before(self._original(document))
             try:
-                loaded = pool.load(asked, f"page {page}")
+                return _picture_of(pool.load(asked, f"page {page}"), document, page)
+            except NoPictureError as error:
+                self._note_failure(key, str(error))
+                raise
             except IngestError as error:
-                raise NoPictureError(f"the page cannot be drawn: {str(error)[:300]}") from error
-        return _picture_of(loaded, document, page)
+                told = f"the page cannot be drawn: {str(error)[:300]}"
+                self._note_failure(key, told)
+                raise NoPictureError(told) from error
+
+    def _refuse_known(self, key: tuple[str, int]) -> None:
+        """Refuse a page that could not be drawn just now: it would take as long to fail again."""
+        with self._lock:
+            told, at = self._failed.get(key, ("", 0.0))
+        if told and time.monotonic() - at < _FAILED_S:
+            raise NoPictureError(told)
+
+    def _note_failure(self, key: tuple[str, int], told: str) -> None:
+        with self._lock:
+            self._failed[key] = told, time.monotonic()
+            self._failed.move_to_end(key)
+            while len(self._failed) > _FAILED:
+                self._failed.popitem(last=False)
 
     def _wanted(
         self, document: Document, page: int, spans: Sequence[tuple[int, int]]

@@ -161,6 +161,29 @@ class Hit:
     next_id: int | None = None
     language: str = ""  # zh, en or other; empty if not known
 
+    def scored(self, score: float, legs: Mapping[str, int] | None = None) -> Hit:
+        """Give the same hit with another score, and maybe other ranks.
+
+        What `dataclasses.replace` does, in less than half the time: a search does it 250 times.
+        """
+        return Hit(
+            self.chunk_id,
+            self.document_id,
+            self.path,
+            self.title,
+            self.page,
+            self.headings,
+            self.start,
+            self.end,
+            self.text,
+            score,
+            self.legs if legs is None else legs,
+            self.parent,
+            self.previous_id,
+            self.next_id,
+            self.language,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FileError:

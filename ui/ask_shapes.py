@@ -85,6 +85,8 @@ def record_from(data: Json) -> Record:
         if message.get("role") == "user":
             question = str(message.get("text") or "")
             continue
+        if message.get("mode") == "pending":
+            continue  # whoever asks it shows it; here it comes when it is answered
         is_broken_off = message.get("mode") == "broken_off"
         kept.append(Kept(question, _reply(message), place, is_broken_off))
         question = ""

@@ -16,6 +16,7 @@ EXAM: Mapping[str, tuple[str, str]] = {
         "There are no documents here to make an exam of. Add some first.",
         "这里还没有可供出题的文档。请先添加文档。",
     ),
+    "no_exam_yet": ("No exam of these documents was made yet.", "尚未针对这些文档生成试题。"),
     "no_exam": (
         "No exam yet. Make one: it takes seconds, and no model writes the questions.",
         "还没有试题。点击生成：只需几秒，且无需模型参与出题。",

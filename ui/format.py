@@ -27,8 +27,17 @@ def plain_markdown(text: str, limit: int = 300) -> str:
     Args:
         limit: characters kept.
     """
-    line = clip(" ".join(text.split()), limit)
-    return _SPECIAL.sub(r"\\\1", _SHORTCODE.sub(rf"\g<0>{_WORD_JOINER}", line))
+    return _escaped(clip(" ".join(text.split()), limit))
+
+
+def commands_markdown(text: str, limit: int = 600) -> str:
+    """Make foreign text safe for markdown, with what stands between backticks as code.
+
+    Args:
+        limit: characters kept.
+    """
+    parts = re.split(r"`([^`]+)`", clip(" ".join(text.split()), limit))
+    return "".join(f"`{one}`" if at % 2 else _escaped(one) for at, one in enumerate(parts))
 
 
 def plain_html(text: str, limit: int | None = None) -> str:
@@ -109,6 +118,10 @@ def pace_text(job: Job, words: Words) -> str:
         words("left", time=duration_text(job.eta_s, words)) if job.eta_s is not None else "",
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _escaped(line: str) -> str:
+    return _SPECIAL.sub(r"\\\1", _SHORTCODE.sub(rf"\g<0>{_WORD_JOINER}", line))
 
 
 def error_text(error: UiError, words: Words) -> str:

@@ -38,14 +38,16 @@ FRAME: Mapping[str, tuple[str, str]] = {
     ),
     "logged_in_as": ("Logged in as {name}", "已登录：{name}"),
     "logout": ("Log out", "退出登录"),
-    "lacks_scope": (
-        "Your key does not allow this: it needs the scope {scope}.",
-        "您的密钥无权执行此操作：需要 {scope} 权限。",
+    "rights": (
+        "Your key lets you: {can}. It does not let you: {cannot}.",
+        "您的密钥可以：{can}；不能：{cannot}。",
     ),
-    "lacks_whole": (
-        "Your key is bound to single collections; this is about the whole server.",
-        "您的密钥仅限于部分集合，此操作涉及整个服务。",
-    ),
+    "rights_none": ("Your key opens nothing on these pages.", "您的密钥在这些页面上没有任何权限。"),
+    "rights_bound": ("It is for these collections: {names}.", "仅限以下文档集：{names}。"),
+    "right_read": ("search and read documents", "检索和阅读文档"),
+    "right_ask": ("ask questions", "提问"),
+    "right_ingest": ("add and delete documents", "添加和删除文档"),
+    "right_admin": ("manage models, keys and the server", "管理模型、密钥和服务器"),
     # Errors
     "server_gone": (
         "Quire does not answer at {url}. This page goes on by itself as soon as it does; if it was "

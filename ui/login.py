@@ -17,6 +17,8 @@ from ui.words import Words
 _TOKEN, _WHO = "token", "who"  # in the session: what was typed, and whom the server then knew
 _LEAVING = "leaving"
 MAX_KEY = 500  # characters
+RIGHTS = ("read", "ask", "ingest", "admin")
+_MAX_NAMED = 5  # collections
 State = Literal["in", "out", "unknown"]
 
 
@@ -29,7 +31,7 @@ class Who:
     token: str = ""  # that was asked with
     is_locked: bool = False  # the server looks at keys; else there is nothing to log out of
     scopes: frozenset[str] | None = None  # None: the server did not say; it decides each time
-    is_bound: bool = False  # to some collections
+    collections: tuple[str, ...] | None = None  # that it is bound to; None: all
 
     def lacks(self, scope: str, *, is_whole: bool) -> bool:
         """Tell whether the server is sure to refuse something.
@@ -39,33 +41,56 @@ class Who:
         """
         if not self.is_locked or self.scopes is None:
             return False
-        return (is_whole and self.is_bound) or not self.scopes & {scope, "admin"}
+        is_bound = self.collections is not None
+        return (is_whole and is_bound) or not self.scopes & {scope, "admin"}
 
 
 def who_from(answer: Mapping[str, object], shown: str) -> Who:
     """Read the server's answer to the question who asks."""
-    scopes = answer.get("scopes")
+    scopes, bound = answer.get("scopes"), answer.get("collections")
     return Who(
         "in",
         str(answer.get("name") or ""),
         shown,
         is_locked=answer.get("is_asked") is True,
         scopes=frozenset(map(str, scopes)) if isinstance(scopes, list) else None,
-        is_bound=isinstance(answer.get("collections"), list),
+        collections=tuple(map(str, bound)) if isinstance(bound, list) else None,
     )
 
 
-def lack(scope: str, words: Words, *, is_whole: bool = False) -> str | None:
-    """Say what the key at hand lacks for something, to be the hint of a button; None: nothing.
+def may(scope: str, *, is_whole: bool = False) -> bool:
+    """Tell whether to offer what takes a scope: the key at hand has it, or is not known to lack it.
 
     Args:
         is_whole: it is about more than single collections; a bound key may not do that.
     """
     known = st.session_state.get(_WHO)
-    if not isinstance(known, Who) or not known.lacks(scope, is_whole=is_whole):
-        return None
-    is_for_scope = known.lacks(scope, is_whole=False)
-    return words("lacks_scope", scope=scope) if is_for_scope else words("lacks_whole")
+    return not isinstance(known, Who) or not known.lacks(scope, is_whole=is_whole)
+
+
+def show_rights(words: Words) -> None:
+    """Say what the key at hand may do and what not; nothing where it may do everything."""
+    known = st.session_state.get(_WHO)
+    told = rights_text(known, words) if isinstance(known, Who) else ""
+    if told:
+        st.info(told, icon=":material/key:")
+
+
+def rights_text(who: Who, words: Words) -> str:
+    """Word what a key may do and what not, in markdown; empty where it may do everything."""
+    held = [one for one in RIGHTS if not who.lacks(one, is_whole=one == "admin")]
+    if len(held) == len(RIGHTS):
+        return ""
+    between = "、" if words.language == "zh" else ", "
+    can = between.join(words(f"right_{one}") for one in held)
+    cannot = between.join(words(f"right_{one}") for one in RIGHTS if one not in held)
+    told = words("rights", can=can, cannot=cannot) if held else words("rights_none")
+    if who.collections is None:
+        return told
+    names = ", ".join(plain_markdown(one, 40) for one in who.collections[:_MAX_NAMED])
+    more = len(who.collections) - _MAX_NAMED
+    names += f", … +{more:,}" if more > 0 else ""
+    return f"{told} {words('rights_bound', names=names or '–')}"
 
 
 def admitted(words: Words) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ui.format import plain_html
-from ui.shapes import Chunk, Citation, Passage, Reply, Sentence
+from ui.shapes import Citation, Passage, Reply, Sentence
 from ui.words import TABLE, Words
 
 AROUND = 400  # characters shown before and after a passage
@@ -107,22 +107,6 @@ def source_html(
         summary = f'<summary class="q-muted">{plain_html(words("earlier"))}</summary>'
         folded = f"<details>{summary}{''.join(earlier)}</details>"
     return f'<div class="q-box q-text">{folded}{"".join(shown)}</div>'
-
-
-def chunks_html(text: str, chunks: Sequence[Chunk], window: tuple[int, int], words: Words) -> str:
-    """Show a window of a document's text with its chunks shaded in turn."""
-    start, end = max(0, window[0]), min(len(text), window[1])
-    near = [(i, chunk) for i, chunk in enumerate(chunks) if chunk.start < end and chunk.end > start]
-    parts = []
-    for piece in cut([(chunk.start, chunk.end) for _, chunk in near], start, end):
-        shown = plain_html(text[piece.start : piece.end])
-        owners = [near[i][0] for i in piece.inside]
-        if owners:
-            kind = "q-shared" if len(owners) > 1 else "q-odd" if owners[0] % 2 else ""
-            title = " + ".join(words("chunk_title", n=owner + 1) for owner in owners)
-            shown = f'<span class="q-chunk {kind}" title="{plain_html(title)}">{shown}</span>'
-        parts.append(shown)
-    return f'<div class="q-box q-text">{"".join(parts)}</div>'
 
 
 def streaming_html(text: str, checked: Iterable[Sentence] = ()) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
+from ui.told import Notice, notices_from
+
 Json = Mapping[str, object]
 T = TypeVar("T")
 
@@ -205,7 +207,7 @@ class Status:
     version: str = ""
     n_documents: int = 0
     n_chunks: int = 0
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     home: str = ""
     chat_model: str = ""
     embedding_model: str = ""
@@ -294,7 +296,7 @@ def status_from(data: Json) -> Status:
     return _build(
         Status,
         data,
-        notices=_texts(data, "notices"),
+        notices=notices_from(data),
         chat_model=str(mapping(models, "chat").get("name") or ""),
         embedding_model=str(mapping(models, "embedding").get("name") or ""),
         n_active_jobs=_number(jobs.get("queued")) + _number(jobs.get("running")),

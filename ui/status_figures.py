@@ -233,7 +233,7 @@ TILE_STYLE = """<style>
   grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); }
 .q-tile { padding: .7rem .8rem .4rem; border-radius: .6rem; overflow: hidden; min-width: 0;
   border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
-.q-value { font-size: 1.3rem; font-weight: 600; line-height: 1.35; white-space: nowrap; }
+.q-value { font-size: 1.15rem; font-weight: 600; line-height: 1.35; white-space: nowrap; }
 .q-spark { height: 1.6rem; margin-top: .2rem; display: flex; align-items: end; }
 .q-share { width: 100%; height: .4rem; margin-bottom: .35rem; border-radius: .2rem;
   background: linear-gradient(to right, light-dark(#1f7a5f, #6fd0b0) var(--used),
@@ -242,7 +242,7 @@ TILE_STYLE = """<style>
   opacity: .6; }
 @media (max-width: 640px) {
   .q-tiles { grid-template-columns: 1fr 1fr; gap: .5rem; }
-  .q-value { font-size: 1.1rem; }
+  .q-value { font-size: 1rem; }
   .q-spark { height: 1.3rem; }
 }
 </style>"""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from ui.shapes import Json, mapping, objects
+from ui.told import Notice, notices_from
 
 T = TypeVar("T")
 SCOPES = ("read", "ask", "ingest", "admin")
@@ -25,7 +27,7 @@ class Health:
     n_chunks: int = 0
     n_queued: int = 0
     n_running: int = 0
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     home: str = ""
 
 
@@ -52,6 +54,8 @@ class Finding:
     level: str = ""  # ok, warning, error
     what: str = ""
     cure: str = ""
+    code: str = ""  # by which this page words it in another language
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,6 @@ class Key:
 def health_from(status: Json, ready: Json) -> Health:
     """Read /kb/status and /readyz."""
     jobs = mapping(status, "jobs")
-    notices = status.get("notices")
     return _build(
         Health,
         status,
@@ -79,7 +82,7 @@ def health_from(status: Json, ready: Json) -> Health:
         reason=_reasons(ready),
         n_queued=_count(jobs.get("queued")),
         n_running=_count(jobs.get("running")),
-        notices=tuple(map(str, notices)) if isinstance(notices, list) else (),
+        notices=notices_from(status),
     )
 
 
@@ -92,7 +95,7 @@ def findings_from(data: object) -> list[Finding]:
     """Read what the doctor found, the worst first; bare or under a key."""
     held = data if isinstance(data, list) else mapping_list(data)
     found = [
-        _build(Finding, one, level=_level(one.get("level")))
+        _build(Finding, one, level=_level(one.get("level")), values=mapping(one, "values"))
         for one in held
         if isinstance(one, dict)
     ]

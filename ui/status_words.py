@@ -52,6 +52,7 @@ STATUS: Mapping[str, tuple[str, str]] = {
         "检查磁盘、内存、模型和索引，并给出解决办法。",
     ),
     "doctor_run": ("Examine", "开始诊断"),
+    "doctor_looking": ("Looking at everything …", "正在检查……"),
     "doctor_none": (
         "This server has no doctor to ask. On its machine: `quire doctor`",
         "此服务器未提供诊断接口。请在其主机上运行：`quire doctor`",

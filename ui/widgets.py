@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from ui.client import Client
 from ui.errors import RefusedError, ServerGoneError, UiError
-from ui.format import clip, error_text, plain_markdown
+from ui.format import clip, commands_markdown, error_text, plain_markdown
 from ui.login import forget, show_form
 from ui.shapes import Collection
 from ui.state import Session, api_url, session, token
+from ui.told import Notice, notice_text
 from ui.words import Words
 
 _PING_S = 3.0  # between two looks whether a server that is gone is back
@@ -86,11 +88,12 @@ def pick_collection(collections: Sequence[Collection], words: Words, *, key: str
     return current
 
 
-def show_notices(notices: Sequence[str]) -> None:
+def show_notices(notices: Sequence[Notice], words: Words) -> None:
     """Show what the server wants its users to know: one line that opens."""
     if not notices:
         return
-    first = clip(notices[0].partition(": ")[0], 90)
+    texts = [notice_text(one, words) for one in notices]
+    first = clip(re.split(r": |：", texts[0], maxsplit=1)[0], 90)
     with st.expander(plain_markdown(first, 100), icon=":material/info:"):
-        for notice in notices:
-            st.caption(plain_markdown(notice, 600))
+        for text in texts:
+            st.caption(commands_markdown(text))

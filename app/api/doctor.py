@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from fastapi import APIRouter
@@ -16,6 +17,8 @@ class FindingOut(BaseModel):
     level: Literal["ok", "warn", "bad"]
     what: str
     cure: str = ""  # empty where there is nothing to do
+    code: str = ""  # names what was found, for who words it in another language
+    values: dict[str, str] = {}  # that stand in `what` and `cure`
 
 
 def doctor_router(parts: Parts) -> APIRouter:
@@ -27,9 +30,6 @@ def doctor_router(parts: Parts) -> APIRouter:
         """Examine the machine, the settings, the models and the library."""
         from app.doctor import examine
 
-        return [
-            FindingOut(level=one.level, what=one.what, cure=one.cure)
-            for one in examine(parts.settings, parts)
-        ]
+        return [FindingOut(**asdict(one)) for one in examine(parts.settings, parts)]
 
     return router

@@ -19,6 +19,7 @@ from app.api.wire import (
     JobCountsOut,
     MigrationOut,
     ModelsOut,
+    NoticeFacts,
     ReadyOut,
     RerankerOut,
     StatusOut,
@@ -52,7 +53,9 @@ def health_router(
     def status() -> StatusOut:
         """Tell what is stored, which models are in use, what is going on."""
         answer = status_of(parts)
-        answer.notices += [audit.trouble] if audit is not None and audit.trouble else []
+        if audit is not None and audit.trouble:
+            answer.notices.append(audit.trouble)
+            answer.notice_facts.append(NoticeFacts.of(audit.trouble))
         return answer
 
     @router.get(
@@ -100,6 +103,7 @@ def status_of(parts: Parts) -> StatusOut:
         pid=os.getpid(),
         uptime_s=time.monotonic() - parts.started_s,
         notices=list(parts.notices),
+        notice_facts=[NoticeFacts.of(one) for one in parts.notices],
     )
     if parts.kb is None or not ready.ready:
         return base

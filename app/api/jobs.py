@@ -8,6 +8,8 @@ from app.api.seen import seen_job, seen_jobs
 from app.api.wire import JobOut, JobsOut
 from ingest.knowledge_base import KnowledgeBase
 
+_MAX_PATH = 4096  # characters
+
 
 def jobs_router(kb: KnowledgeBase) -> APIRouter:
     """Build the routes of jobs."""
@@ -24,9 +26,9 @@ def jobs_router(kb: KnowledgeBase) -> APIRouter:
         return JobOut.of(seen_job(kb, job_id))
 
     @router.post("/{job_id}/retry", response_model=JobOut)
-    def retry(job_id: str) -> JobOut:
-        """Do once more what failed of a job."""
-        return JobOut.of(kb.retry(seen_job(kb, job_id).id))
+    def retry(job_id: str, path: str = Query(default="", max_length=_MAX_PATH)) -> JobOut:
+        """Do once more what failed of a job; with `path` only the file that its errors call so."""
+        return JobOut.of(kb.retry(seen_job(kb, job_id).id, path))
 
     @router.post("/{job_id}/cancel", response_model=JobOut)
     def cancel(job_id: str) -> JobOut:

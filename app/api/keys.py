@@ -21,7 +21,7 @@ def caller_router(*, is_asked: bool) -> APIRouter:
     router = APIRouter(prefix="/kb/me", tags=["keys"])
 
     @router.get("", response_model=CallerOut)
-    def me() -> CallerOut:
+    async def me() -> CallerOut:
         """Tell what the key or session at hand may do."""
         return CallerOut.of(caller(), is_asked=is_asked)
 

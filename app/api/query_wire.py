@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.query.explain import Explanation
 from app.query.filters import day_of, types_of, worded
 from app.query.trace import Trace
 from app.query.types import (
@@ -23,6 +22,9 @@ from app.query.types import (
     Turn,
 )
 from ingest.types import Hit
+
+if TYPE_CHECKING:  # commands import these shapes, and shall not wait for all that answers
+    from app.query.explain import Explanation
 
 DEFAULT = "default"  # the collection meant when none is named
 MAX_TOP_K = 100

@@ -10,6 +10,7 @@ from app.api.index_wire import CompactionOut as CompactionOut
 from app.api.migrations_wire import MigrationOut as MigrationOut
 from app.api.query_wire import DEFAULT as DEFAULT
 from app.api.watched_wire import WatchedOut as WatchedOut
+from app.notices import Notice
 from ingest.types import Chunk, Collection, Document, Job
 
 Name = Annotated[str, Field(min_length=1, max_length=512)]
@@ -226,6 +227,20 @@ class JobCountsOut(BaseModel):
     running: int
 
 
+class NoticeFacts(BaseModel):
+    """What a notice says, for who words it in another language."""
+
+    code: str = ""  # stable
+    values: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, text: str) -> NoticeFacts:
+        """Translate; nothing of a sentence that bears no code."""
+        if not isinstance(text, Notice):
+            return cls()
+        return cls(code=text.code, values=dict(text.values))
+
+
 class StatusOut(BaseModel):
     """What `GET /kb/status` gives."""
 
@@ -240,6 +255,7 @@ class StatusOut(BaseModel):
     n_chunks: int = 0
     models: ModelsOut | None = None
     notices: list[str] = []
+    notice_facts: list[NoticeFacts] = []  # one for each notice
     jobs: JobCountsOut = JobCountsOut(queued=0, running=0)
     watched: list[WatchedOut] = []
     migrations: list[MigrationOut] = []

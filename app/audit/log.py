@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.audit.entry import Entry, sealed
 from app.audit.files import FOLDER, N_KEPT, end_of
+from app.notices import Notice
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_WAITING = 20_000  # entries, while the disk is full or slow
@@ -196,7 +197,8 @@ class AuditLog:
                 _log.warning("audit_log_written_again")
             self.trouble = ""
         elif not self.trouble:
-            self.trouble = TROUBLE.format(why=error.strerror or error)
+            why = error.strerror or error
+            self.trouble = Notice(TROUBLE.format(why=why), "audit_not_written", why=why)
             _log.error("audit_log_cannot_be_written error=%s", error)
 
 

@@ -126,6 +126,17 @@ def test_what_failed_can_be_tried_again(jobs):
         jobs.retry("none")
 
 
+def test_one_file_of_a_job_can_be_tried_again_alone(jobs):
+    jobs.add("one", "c", uploads("a", "b"))
+    for _ in range(2):
+        jobs.finish(jobs.next(), "failed", "damaged")
+
+    assert jobs.retry("one", "c") == 0
+    assert jobs.retry("one", "b") == 1
+    assert [one.path for one in jobs.job("one").errors] == ["a"]
+    assert jobs.next().task.path == "b"
+
+
 def test_a_cancelled_job_keeps_what_it_stored_and_says_so(jobs):
     jobs.add("one", "c", uploads("a", "b", "c"))
     jobs.finish(jobs.next(), "stored")

@@ -149,6 +149,23 @@ def test_a_drawer_that_hangs_or_lies_costs_one_picture(library):
         with pytest.raises(NoPictureError, match=told):
             kb.pages.picture(document.id, 1)
         kb.pages._pool.close()
+        kb.pages.forget()
+
+
+def test_a_page_that_could_not_be_drawn_is_not_drawn_again_for_a_while(library, monkeypatch):
+    kb, send = library
+    document = send()
+    kb.pages._pool = LoadPool(1, target="tests.ingest.nasty_draw:break_down")
+    with pytest.raises(NoPictureError, match="ValueError"):
+        kb.pages.picture(document.id, 1)
+    kb.pages._pool.close()
+    kb.pages._pool = None  # from here on the drawer is a sound one
+
+    with pytest.raises(NoPictureError, match="ValueError"):
+        kb.pages.picture(document.id, 1, scale=2.0)
+    assert kb.pages.picture(document.id, 2).png
+    monkeypatch.setattr("ingest.pages._FAILED_S", 0.0)
+    assert kb.pages.picture(document.id, 1).png
 
 
 def test_what_a_drawer_says_of_marks_is_taken_only_from_a_list(library):

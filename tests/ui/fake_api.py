@@ -74,6 +74,9 @@ class World:
     opinions: dict[tuple, dict] = field(default_factory=dict)
     given: list[dict] = field(default_factory=list)  # feedback as it came
 
+    def __post_init__(self) -> None:
+        self.add("d1", "/home/ann/papers/handbook.md", HANDBOOK)
+
     def chunks(self, text: str) -> list[dict]:
         return _chunks(text)
 
@@ -214,7 +217,6 @@ def _citation(n: int, start: int, end: int) -> dict:
 
 def build(world: World) -> FastAPI:
     app = FastAPI()
-    world.add("d1", "/home/ann/papers/handbook.md", HANDBOOK)
 
     @app.get("/outside")
     def outside():
@@ -260,6 +262,12 @@ def build(world: World) -> FastAPI:
         """Set what the world holds, from another process."""
         for name, value in (await request.json()).items():
             setattr(world, name, value)
+        return {}
+
+    @app.post("/scene/first")
+    def first_scene():
+        """Let the world be as at the start; what went outside stays noted."""
+        vars(world).update(vars(World(pace_s=world.pace_s, outside=world.outside)))
         return {}
 
     @app.post("/kb/query")

@@ -75,6 +75,16 @@ def test_a_stored_answer_is_read_with_all_that_belongs_to_it():
     assert kept.reply.trace["confidence"] == 0.71
 
 
+def test_an_answer_that_is_being_written_is_not_shown_as_one():
+    answer = stored_answer(_reply("How many days?"))
+    asked = {"role": "user", "text": "How many days?"}
+    pending = {"role": "assistant", "text": "", "mode": "pending"}
+
+    record = record_from(conversation("c1", "Leave", messages=[asked, pending, asked, answer]))
+
+    assert [(one.question, one.place) for one in record.kept] == [("How many days?", 3)]
+
+
 def test_the_passages_of_a_stored_answer_come_from_its_trace():
     candidates = [
         {"passage": 1, "document_id": "d1", "path": "/a.md", "start": 10, "end": 20, "page": 2},

@@ -8,17 +8,20 @@ from tests.ui.fake_exams import a_run, exam
 from tests.ui.test_browser import CHROMIUM, browser, picture, scene, visit
 
 __all__ = ("browser", "scene", "visit")  # fixtures
-pytestmark = pytest.mark.skipif(
-    shutil.which(CHROMIUM) is None,
-    reason="NO BROWSER TESTS: Chromium is missing; install it with: sudo apt-get install chromium",
-)
+pytestmark = [
+    pytest.mark.timeout(300),  # a busy machine takes its time
+    pytest.mark.skipif(
+        shutil.which(CHROMIUM) is None,
+        reason="NO BROWSER TESTS: Chromium is missing; install it: sudo apt-get install chromium",
+    ),
+]
 LOOKS = {
     "en-light": {},
     "zh-narrow": {"locale": "zh-CN", "viewport": {"width": 390, "height": 844}},
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", [pytest.param("en-light", marks=pytest.mark.slow), "zh-narrow"])
 def test_an_exam_before_and_after_looks_well(visit, scene, look):
     scene(exams=[exam()], runs=[a_run("r2"), a_run("r1")])
     page = visit("/ui/evaluate", **LOOKS[look])

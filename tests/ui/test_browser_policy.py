@@ -4,17 +4,17 @@ import shutil
 
 import pytest
 
+from tests.ui.test_browser import ARGS, CHROMIUM
+
 sync_api = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = "/usr/bin/chromium"
-pytestmark = pytest.mark.skipif(
-    shutil.which(CHROMIUM) is None,
-    reason="NO BROWSER TESTS: Chromium is missing; install it with: sudo apt-get install chromium",
-)
-ARGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
+pytestmark = [
+    pytest.mark.timeout(300),  # a busy machine takes its time
+    pytest.mark.skipif(
+        shutil.which(CHROMIUM) is None,
+        reason="NO BROWSER TESTS: Chromium is missing; install it: sudo apt-get install chromium",
+    ),
+]
 WATCH = """
 window.refused = [];
 document.addEventListener('securitypolicyviolation', event => {

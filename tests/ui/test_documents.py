@@ -47,14 +47,11 @@ def labels(page: AppTest) -> list[str]:
 def test_a_key_that_may_only_read_is_offered_no_deletion(page):
     deletes = [one for one in page.button if (one.key or "").startswith("delete_")]
     assert deletes
-    assert not any(one.disabled for one in deletes)
 
     page.session_state["who"] = Who("in", "ann", is_locked=True, scopes=frozenset({"read"}))
     page.run()
 
-    deletes = [one for one in page.button if (one.key or "").startswith("delete_")]
-    assert deletes
-    assert all(one.disabled and "ingest" in one.help for one in deletes)
+    assert not [one for one in page.button if (one.key or "").startswith("delete_")]
 
 
 def test_a_running_job_tells_pace_and_time_left_and_can_be_cancelled(api, world):
@@ -79,7 +76,7 @@ def test_a_file_that_failed_is_told_with_its_reason_and_tried_again(api, world):
 
     assert "no loader for \\.bad; try \\.txt" in says(page)
 
-    pressed(page, f"again_{id_}")
+    pressed(page, f"again_{id_}_0")
     page.run()
 
     assert "no loader" not in says(page)

@@ -1,4 +1,6 @@
 import json
+import re
+from html import unescape
 
 import pytest
 
@@ -81,6 +83,16 @@ def test_a_window_shades_its_chunks_by_their_numbers_in_the_document():
     assert 'title="Passage 6 · &lt;i&gt; · 7 tokens"' in told
     assert told.count("q-picked") == 1
     assert "&lt;efgh&gt;" in told
+
+
+def test_chunks_that_overlap_are_shaded_apart_and_nothing_of_the_text_is_lost():
+    window = Window("abcdefgh<", 0, 9, 2, 0, (Chunk(0, 4), Chunk(3, 8)), (ChunkFacts(),) * 2)
+
+    told = window_html(window, WORDS)
+
+    assert unescape(re.sub(r"<[^>]*>", "", told)) == "abcdefgh<"
+    assert 'class="q-chunk q-shared" title="Passage 1\nPassage 2">d<' in told
+    assert 'class="q-chunk q-odd" title="Passage 2">efgh<' in told
 
 
 def test_chunks_that_reach_over_the_edge_of_a_window_are_cut_there():

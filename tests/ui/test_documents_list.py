@@ -242,7 +242,7 @@ def test_a_collection_with_documents_is_deleted_only_by_its_name(undressed, api,
     assert "That is not its name" in says(page)
     assert world.done == []
 
-    page.text_input(key="drop_typed").set_value("default").run()
+    page.text_input(key="drop_typed").set_value("default")
     page.button(key="drop_yes").click().run()
     assert world.done == ["drop default"]
     assert not page.exception

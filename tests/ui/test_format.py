@@ -6,6 +6,7 @@ import pytest
 from ui.errors import RefusedError, ServerGoneError
 from ui.format import (
     clip,
+    commands_markdown,
     duration_text,
     error_text,
     file_name,
@@ -21,6 +22,19 @@ from ui.shapes import Job, Passage
 from ui.words import Words
 
 EN, ZH = Words("en"), Words("zh")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `quire pull a:b`, then wait", "run `quire pull a:b`, then wait"),
+        ("*a* `x` `y`", "\\*a\\* `x` `y`"),
+        ("one ` alone", "one \\` alone"),
+        ("`` empty", "\\`\\` empty"),
+    ],
+)
+def test_commands_stand_out_and_nothing_else_is_markdown(text, shown):
+    assert commands_markdown(text) == shown
 
 
 @pytest.mark.parametrize(

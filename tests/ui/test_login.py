@@ -5,7 +5,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.ui.fake_login import KEY, POOR_KEY
 from tests.ui.test_pages import opened, says
-from ui.login import Who, who_from
+from ui.login import Who, rights_text, who_from
+from ui.words import Words
 
 
 @pytest.fixture
@@ -74,12 +75,11 @@ def test_whoever_logs_in_next_finds_nothing_of_what_was_asked_before(locked):
     assert "c" not in locked.query_params
 
 
-def test_a_key_that_may_read_but_not_ask_is_told_what_is_missing(locked):
+def test_a_key_that_may_read_but_not_ask_is_told_so_and_finds_no_field(locked):
     enter(locked, POOR_KEY)
-    locked.chat_input[0].set_value("How many days of leave?").run()
 
-    assert "Your key does not allow this" in says(locked)
-    assert "needs the scope ask" in says(locked)
+    assert "Your key lets you: search and read documents. It does not let you: ask" in says(locked)
+    assert not locked.chat_input
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,53 @@ def test_what_a_key_may_not_do_is_known_beforehand(answer, scope, is_whole, is_l
     assert who_from(answer, "k").lacks(scope, is_whole=is_whole) is is_lacking
 
 
-@pytest.mark.parametrize(("scopes", "is_barred"), [(["admin"], False), (["read", "ask"], True)])
-def test_what_a_key_may_not_change_cannot_be_pressed_and_says_why(api, scopes, is_barred):
-    script = "from ui.views import models\nmodels.show()\n"
-    page = AppTest.from_string(script, default_timeout=30)
+@pytest.mark.parametrize(
+    ("scopes", "collections", "told"),
+    [
+        (["admin"], None, ""),
+        (["read", "ask", "ingest", "admin"], None, ""),
+        (["ask"], None, "lets you: ask questions. It does not let you: search and read"),
+        (["read", "ingest"], ["a", "b"], "It is for these collections: a, b."),
+        (["admin"], ["a"], "It does not let you: manage models"),
+        ([], None, "opens nothing"),
+    ],
+)
+def test_what_a_key_may_do_is_one_sentence(scopes, collections, told):
+    answer = {"is_asked": True, "scopes": scopes, "collections": collections}
+    said = rights_text(who_from(answer, "k"), Words("en"))
+
+    assert told in said
+    assert bool(told) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("view", "scopes", "hidden", "shown"),
+    [
+        ("models", ["read", "ask"], ("delete_0", "copy_0", "create_do", "change_chat"), "load_0"),
+        ("models", ["ask"], ("where_0",), "load_0"),
+        ("documents", ["ask"], ("preview_d1", "reindex_0", "drop_0", "delete_d1"), ""),
+        ("documents", ["read"], ("delete_d1", "pick_page", "drop_0"), "preview_d1"),
+        ("status", ["read", "ask"], ("doctor",), ""),
+        ("status", ["ask"], ("doctor", "logs_refresh"), ""),
+        ("evaluate", ["ask"], ("make_exam",), ""),
+        ("evaluate", ["read"], ("make_exam", "take"), ""),
+    ],
+)
+def test_what_a_key_may_not_do_is_not_offered_and_one_sentence_says_so(
+    api, view, scopes, hidden, shown
+):
+    page = AppTest.from_string(f"from ui.views import {view}\n{view}.show()\n", default_timeout=30)
     page.secrets["quire"] = {"api_url": api}
     answer = {"is_asked": True, "name": "ann", "scopes": scopes, "collections": None}
     page.session_state["who"] = who_from(answer, KEY)
     page.run()
 
-    for key in ("delete_0", "copy_0", "create_check", "create_do"):
-        assert page.button(key=key).disabled is is_barred, key
-    assert not page.button(key="load_0").disabled
-    assert ("needs the scope admin" in page.button(key="delete_0").help) is is_barred
+    keys = {one.key for one in page.button}
+    assert not keys & set(hidden)
+    assert not shown or shown in keys
+    assert not page.error
+    assert sum("Your key lets you" in one.value for one in page.info) == 1
+    assert not page.exception
 
 
 def test_who_came_by_the_cookie_may_log_out_too():

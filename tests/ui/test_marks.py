@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from ui.marks import (
     AROUND,
     MAX_ANSWER,
-    chunks_html,
     cited_spans,
     cut,
     gaps,
@@ -21,7 +20,7 @@ from ui.marks import (
     windows,
     without_marks,
 )
-from ui.shapes import Chunk, Citation, Passage, Reply, Sentence
+from ui.shapes import Citation, Passage, Reply, Sentence
 from ui.words import Words
 
 EN = Words("en")
@@ -85,23 +84,6 @@ def test_a_span_that_reaches_over_several_lines_stays_whole():
     html = source_html("one\ntwo", (0, 7), [(0, 7)], EN)
 
     assert re.findall(r"<mark>(.*?)</mark>", html, re.DOTALL) == ["one\ntwo"]
-
-
-def test_chunks_are_shaded_in_turn_and_overlaps_apart():
-    chunks = [Chunk(0, 4), Chunk(3, 8)]
-
-    html = chunks_html("abcdefgh<", chunks, (0, 9), EN)
-
-    assert bare(html) == "abcdefgh<"
-    assert 'class="q-chunk q-shared" title="Passage 1 + Passage 2">d<' in html
-    assert 'class="q-chunk q-odd" title="Passage 2">efgh<' in html
-
-
-def test_a_window_shows_its_own_part_and_numbers_chunks_by_the_whole():
-    html = chunks_html("aaaabbbbcccc", [Chunk(0, 4), Chunk(4, 8), Chunk(8, 12)], (8, 12), EN)
-
-    assert bare(html) == "cccc"
-    assert "Passage 3" in html
 
 
 def test_windows_cover_a_text_without_gaps():

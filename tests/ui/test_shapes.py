@@ -1,4 +1,5 @@
 from ui.shapes import job_from, passages_from, reply_from, status_from, text_from
+from ui.told import Notice
 
 
 def test_unknown_fields_are_dropped_and_missing_ones_take_defaults():
@@ -28,7 +29,7 @@ def test_status_counts_the_jobs_that_are_not_finished():
         {"jobs": {"queued": 2, "running": 1}, "models": {"chat": {"name": "m"}}, "notices": ["n"]}
     )
 
-    assert (status.n_active_jobs, status.chat_model, status.notices) == (3, "m", ("n",))
+    assert (status.n_active_jobs, status.chat_model, status.notices) == (3, "m", (Notice("n"),))
     assert status_from({}).n_active_jobs == 0
 
 

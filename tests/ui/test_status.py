@@ -71,7 +71,7 @@ def test_rates_come_with_the_second_look(page, world):
 
     app.run()
 
-    assert "0.0 tokens/s" not in says(app)
+    assert not re.search(r"(?<![\d,])0\.0 tokens/s", says(app))  # 120.0 may well be
     assert "polygon(" in says(app)
 
 
@@ -193,9 +193,8 @@ def test_every_sentence_of_the_page_is_used():
     files = [one for one in (ROOT / "ui").rglob("*.py") if one.name != "status_words.py"]
     source = "".join(one.read_text(encoding="utf-8") for one in files)
 
-    assert {key for key in STATUS if not re.search(rf"[\"']{key}[\"']", source)} <= {
-        key for key in STATUS if key.startswith("scope_")
-    }
+    said = set(re.findall(r"[\"'](\w+)(?=[\"'])", source))
+    assert STATUS.keys() - said <= {key for key in STATUS if key.startswith("scope_")}
 
 
 # -- pure ---------------------------------------------------------------------------------------

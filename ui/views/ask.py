@@ -11,6 +11,7 @@ from ui.ask_shapes import clean_question
 from ui.ask_state import Chat, Files, Turn, chat, question_under_way, under_way
 from ui.errors import RefusedError, UiError
 from ui.format import error_text, plain_markdown
+from ui.login import may, show_rights
 from ui.marks import plain_answer_html, streaming_html
 from ui.shapes import (
     Collection,
@@ -44,6 +45,9 @@ def show() -> None:
     words = session().words
     st.html(_STYLE)
     st.title(words("ask_title"), anchor=False)
+    if not may("ask"):
+        show_rights(words)
+        return
     try:
         _open_named(state)
         with AskClient(api_url(), token()) as client:
@@ -57,13 +61,14 @@ def show() -> None:
     _remember(state, collection)
     show_conversations(words)
     _choices(state, collections, models, status, words)
-    show_notices(status.notices)
-    if state.notice:
-        st.warning(words(state.notice), icon=":material/info:")
-        state.notice = ""
-    if state.failed is not None:
-        st.error(error_text(state.failed, words), icon=":material/error:")
-        state.failed = None
+    with st.container():  # what comes and goes in it does not move the answers
+        show_notices(status.notices, words)
+        if state.notice:
+            st.warning(words(state.notice), icon=":material/info:")
+            state.notice = ""
+        if state.failed is not None:
+            st.error(error_text(state.failed, words), icon=":material/error:")
+            state.failed = None
     if not state.turns:
         _invite(collections, collection, words)
     for at, turn in enumerate(list(state.turns)):

@@ -10,7 +10,7 @@ from ui.client import Client
 from ui.documents_marks import LIST_STYLE
 from ui.errors import UiError
 from ui.format import error_text
-from ui.login import lack
+from ui.login import may, show_rights
 from ui.shapes import Collection
 from ui.state import api_url, session, token
 from ui.views.documents_collections import show_collections
@@ -21,6 +21,15 @@ from ui.views.jobs import show_earlier, show_jobs
 from ui.views.upkeep import show_upkeep
 from ui.widgets import nothing, show_error
 from ui.words import Words
+
+# Name, icon, and the scopes of which one opens it.
+_TABS = (
+    ("documents", "description", ("read",)),
+    ("folders", "folder_eye", ("read", "ingest")),
+    ("upkeep", "database", ("read",)),
+    ("collections", "stacks", ("read", "ask", "ingest")),
+    ("figures", "bar_chart", ("read",)),
+)
 
 
 def show() -> None:
@@ -34,34 +43,32 @@ def show() -> None:
     except UiError as error:
         show_error(error, words, key="retry_status", retry=nothing)
         return
-    _add(collections, words)
-    # In a box of their own: what comes and goes here would make the tabs below start anew.
+    show_rights(words)
+    # Boxes of their own: what comes and goes in one would make the tabs below start anew.
     with st.container():
-        show_jobs(words)
-        warn_of_held(words)
-    listed, folders, upkeep, sets, figures = st.tabs(
-        [
-            f":material/description: {words('tab_documents')}",
-            f":material/folder_eye: {words('tab_folders')}",
-            f":material/database: {words('tab_upkeep')}",
-            f":material/stacks: {words('tab_collections')}",
-            f":material/bar_chart: {words('tab_figures')}",
-        ],
-        key="documents_tab",
-        on_change="rerun",
-    )
-    with listed:
-        show_list(status, collections, words)
-        show_earlier(words)
-    with folders:
-        show_folders(collections, words)
-    with upkeep:
-        show_upkeep(words)
-    with sets:
-        show_collections(collections, words)
-    if figures.open:  # counting a large library takes a moment
-        with figures:
-            show_figures([one.name for one in collections], words)
+        if may("ingest"):
+            _add(collections, words)
+    with st.container():
+        if may("read") or may("ingest"):
+            show_jobs(words)
+            warn_of_held(words)
+    shown = [one for one in _TABS if any(may(scope) for scope in one[2])]
+    labels = [f":material/{icon}: {words(f'tab_{name}')}" for name, icon, _ in shown]
+    tabs = st.tabs(labels, key="documents_tab", on_change="rerun")
+    for (name, _, _), tab in zip(shown, tabs, strict=True):
+        with tab:
+            if name == "documents":
+                with st.container():
+                    show_list(status, collections, words)
+                show_earlier(words)
+            elif name == "folders":
+                show_folders(collections, words)
+            elif name == "upkeep":
+                show_upkeep(words)
+            elif name == "collections":
+                show_collections(collections, words)
+            elif tab.open:  # counting a large library takes a moment
+                show_figures([one.name for one in collections], words)
 
 
 def _add(collections: list[Collection], words: Words) -> None:
@@ -88,15 +95,7 @@ def _add(collections: list[Collection], words: Words) -> None:
             key="add_into",
         )
         label = words("add_button", n=len(files))
-        told = lack("ingest", words)
-        if st.button(
-            label,
-            type="primary",
-            icon=":material/upload:",
-            key="add",
-            disabled=told is not None,
-            help=told,
-        ):
+        if st.button(label, type="primary", icon=":material/upload:", key="add"):
             _send(into or names[0], [(one.name, cast("BinaryIO", one)) for one in files], words)
 
 

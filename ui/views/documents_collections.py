@@ -7,6 +7,7 @@ import streamlit as st
 from ui.documents_client import DocumentsClient
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown
+from ui.login import may
 from ui.shapes import Collection
 from ui.state import api_url, session, token
 from ui.words import Words
@@ -20,7 +21,8 @@ def show_collections(collections: list[Collection], words: Words) -> None:
     for at, one in enumerate(collections):
         with st.container(border=True, gap="xsmall", key=f"collection_{at}"):
             _row(one, at, words)
-    _add(words)
+    if may("ingest"):
+        _add(words)
 
 
 def _row(one: Collection, at: int, words: Words) -> None:
@@ -35,6 +37,8 @@ def _row(one: Collection, at: int, words: Words) -> None:
             f'<div class="q-row"><strong><bdi>{plain_html(one.name, 120)}</bdi></strong>'
             f'<div class="q-muted">{facts}</div></div>'
         )
+        if not may("admin"):
+            return
         with st.container(horizontal=True, width="content"):
             if st.button(
                 words("reindex"),
@@ -85,7 +89,11 @@ def _ask_reindex(one: Collection, words: Words) -> None:
     def dialog() -> None:
         st.html(f"<strong><bdi>{plain_html(one.name, 200)}</bdi></strong>")
         st.write(words("reindex_means", n=f"{one.n_documents:,}"))
-        if not _sure(words("reindex"), "reindex", words):
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            if st.button(words("cancel"), key="reindex_no"):
+                st.rerun()
+            is_sure = st.button(words("reindex"), key="reindex_yes", type="primary")
+        if not is_sure:
             return
         try:
             with DocumentsClient(api_url(), token()) as client:
@@ -107,11 +115,19 @@ def _ask_drop(one: Collection, words: Words) -> None:
         st.html(f"<strong><bdi>{plain_html(one.name, 200)}</bdi></strong>")
         documents, chunks = f"{one.n_documents:,}", f"{one.n_chunks:,}"
         st.write(words("drop_means", documents=documents, chunks=chunks))
-        if one.n_documents:
-            st.text_input(words("drop_type"), key="drop_typed", placeholder=one.name[:_MAX_NAME])
-        if not _sure(words("delete"), "drop", words):
+        with st.form("drop", border=False):
+            typed = one.name
+            if one.n_documents:
+                typed = st.text_input(
+                    words("drop_type"), key="drop_typed", placeholder=one.name[:_MAX_NAME]
+                )
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                if st.form_submit_button(words("cancel"), key="drop_no"):
+                    st.rerun()
+                is_sure = st.form_submit_button(words("delete"), key="drop_yes", type="primary")
+        if not is_sure:
             return
-        if one.n_documents and st.session_state.get("drop_typed", "").strip() != one.name:
+        if typed.strip() != one.name:
             st.warning(words("drop_typed_wrong"))
             return
         try:
@@ -124,10 +140,3 @@ def _ask_drop(one: Collection, words: Words) -> None:
         st.rerun()
 
     dialog()
-
-
-def _sure(yes: str, key: str, words: Words) -> bool:
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button(words("cancel"), key=f"{key}_no"):
-            st.rerun()
-        return st.button(yes, key=f"{key}_yes", type="primary")

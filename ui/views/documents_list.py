@@ -12,7 +12,7 @@ from ui.documents_marks import kind_text, row_html
 from ui.documents_shapes import Statistics, Wanted
 from ui.errors import UiError
 from ui.format import plain_markdown
-from ui.login import lack
+from ui.login import may
 from ui.shapes import Collection, Document, Status
 from ui.state import api_url, token
 from ui.views.documents_delete import PICKED, ask_delete
@@ -57,7 +57,8 @@ def show_list(status: Status, collections: list[Collection], words: Words) -> No
     if not total:
         _empty(status, wanted, words)
         return
-    _picked_bar(found, words)
+    if may("ingest"):  # nothing else can be done with what is ticked than to delete it
+        _picked_bar(found, words)
     for n, document in enumerate(found, start=1):
         _row(document, n, model, words)
     _pages(total, words)
@@ -171,6 +172,8 @@ def _empty(status: Status, wanted: Wanted, words: Words) -> None:
     elif wanted.is_filtered:
         st.info(words("no_match_filters"), icon=":material/filter_list_off:")
         st.button(words("filters_clear"), key="filters_clear_too", on_click=_clear)
+    elif not may("ingest"):
+        st.info(words("no_documents_bare"), icon=":material/folder_open:")
     elif status.home:
         inbox = f"{status.home.rstrip('/')}/inbox".replace("`", "")
         st.info(words("no_documents", inbox=f"`{inbox}`"), icon=":material/folder_open:")
@@ -198,14 +201,7 @@ def _picked_bar(found: list[Document], words: Words) -> None:
         if not picked:
             return
         st.caption(words("picked", n=f"{len(picked):,}"), width="content")
-        told = lack("ingest", words)
-        if st.button(
-            words("delete_picked"),
-            key="delete_picked",
-            icon=":material/delete:",
-            disabled=told is not None,
-            help=told,
-        ):
+        if st.button(words("delete_picked"), key="delete_picked", icon=":material/delete:"):
             ask_delete(list(picked.values()), words)
         st.button(words("pick_clear"), key="pick_clear", type="tertiary", on_click=_pick_none)
 
@@ -224,25 +220,30 @@ def _pick_none() -> None:
 
 
 def _row(document: Document, n: int, model: str, words: Words) -> None:
-    picked: dict[str, Document] = st.session_state.setdefault(PICKED, {})
     told, actions = st.columns([5, 2], vertical_alignment="center")
     with told.container(horizontal=True, gap="small", vertical_alignment="top"):
-        key = f"pick_{document.id}"
-        # The list of what is ticked is the truth: the widget forgets while it is not drawn.
-        st.session_state[key] = document.id in picked
-        st.checkbox(
-            words("pick", n=n),
-            key=key,
-            label_visibility="collapsed",
-            width="content",
-            on_change=_toggle,
-            args=(document,),
-        )
+        if may("ingest"):
+            _checkbox(document, n, words)
         with st.container(gap="xxsmall"):
             st.html(row_html(document, words))
             _warnings(document, words)
     with actions.container(horizontal=True, gap="small", horizontal_alignment="right"):
         _actions(document, model, words)
+
+
+def _checkbox(document: Document, n: int, words: Words) -> None:
+    picked: dict[str, Document] = st.session_state.setdefault(PICKED, {})
+    key = f"pick_{document.id}"
+    # The list of what is ticked is the truth: the widget forgets while it is not drawn.
+    st.session_state[key] = document.id in picked
+    st.checkbox(
+        words("pick", n=n),
+        key=key,
+        label_visibility="collapsed",
+        width="content",
+        on_change=_toggle,
+        args=(document,),
+    )
 
 
 def _toggle(document: Document) -> None:
@@ -270,14 +271,11 @@ def _actions(document: Document, model: str, words: Words) -> None:
         type="tertiary",
     ):
         open_preview(document, model, words)
-    told = lack("ingest", words)
-    if st.button(
+    if may("ingest") and st.button(
         words("delete"),
         key=f"delete_{document.id}",
         icon=":material/delete:",
         type="tertiary",
-        disabled=told is not None,
-        help=told,
     ):
         ask_delete([document], words)
 

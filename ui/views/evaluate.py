@@ -13,7 +13,7 @@ from ui.exam_charts import changes, chart_rows, interval_chart
 from ui.exam_client import ExamClient
 from ui.exam_shapes import Comparison, Exam, Figure, Miss, Run, WholeRun
 from ui.format import clip, error_text, file_name, plain_html, plain_markdown, when_text
-from ui.login import lack
+from ui.login import may, show_rights
 from ui.shapes import Collection
 from ui.state import api_url, session, token
 from ui.widgets import choose_collection, nothing, pick_collection, show_error
@@ -51,6 +51,9 @@ def show() -> None:
     state = session()
     words = state.words
     st.title(words("evaluate_title"), anchor=False)
+    show_rights(words)
+    if not may("read"):
+        return
     try:
         with ExamClient(api_url(), token()) as client:
             collections = client.collections()
@@ -66,9 +69,13 @@ def show() -> None:
         _invite(collections, state.collection, words)
         return
     exam = exams[0]
-    _exam(exam, words)
-    _take(exam, runs, words, has_reranker=has_reranker)
-    _results(runs, words)
+    # Boxes of their own: what comes or goes in one would make those below start anew.
+    with st.container():
+        _exam(exam, words)
+    with st.container():
+        _take(exam, runs, words, has_reranker=has_reranker)
+    with st.container():
+        _results(runs, words)
 
 
 def _invite(collections: Sequence[Collection], collection: str, words: Words) -> None:
@@ -78,6 +85,9 @@ def _invite(collections: Sequence[Collection], collection: str, words: Words) ->
         if documents is not None:
             st.page_link(documents, label=words("go_to_documents"), icon=":material/upload_file:")
         return
+    if not may("admin"):
+        st.info(words("no_exam_yet"), icon=":material/quiz:")
+        return
     st.info(words("no_exam"), icon=":material/quiz:")
     _make(collection, words, is_first=True)
 
@@ -86,15 +96,7 @@ def _make(collection: str, words: Words, *, is_first: bool) -> None:
     n = st.selectbox(words("exam_size"), _SIZES, index=2, key="exam_size") if is_first else 200
     label = words("make_exam") if is_first else words("make_again")
     kind = "primary" if is_first else "tertiary"
-    hint = lack("admin", words)
-    if st.button(
-        label,
-        key="make_exam",
-        icon=":material/quiz:",
-        type=kind,
-        disabled=hint is not None,
-        help=hint,
-    ):
+    if st.button(label, key="make_exam", icon=":material/quiz:", type=kind):
         made = _asked(lambda client: client.make_exam(collection, n), words)
         if made is not None:
             st.toast(words("exam_made", n=made.n_cases))
@@ -115,16 +117,13 @@ def _exam(exam: Exam, words: Words) -> None:
         )
         if exam.n_stale:
             st.warning(words("exam_stale", n=exam.n_stale), icon=":material/warning:")
+        if not may("admin"):
+            return
         _own(exam, words)
         with st.container(horizontal=True, horizontal_alignment="right"):
             _make(exam.collection, words, is_first=False)
             if st.button(
-                words("delete_exam"),
-                key="delete_exam",
-                icon=":material/delete:",
-                type="tertiary",
-                disabled=lack("admin", words) is not None,
-                help=lack("admin", words),
+                words("delete_exam"), key="delete_exam", icon=":material/delete:", type="tertiary"
             ):
                 _do(lambda client: client.delete_exam(exam.id), words("exam_deleted"), words)
 
@@ -137,8 +136,7 @@ def _own(exam: Exam, words: Words) -> None:
         question = st.text_input(words("own_ask"), key="own_ask")
         file = st.text_input(words("own_file"), key="own_file")
         answer = st.text_input(words("own_answer"), key="own_answer")
-        hint = lack("admin", words)
-        is_sent = st.form_submit_button(words("own_add"), disabled=hint is not None, help=hint)
+        is_sent = st.form_submit_button(words("own_add"))
         if is_sent and question.strip():
             _do(
                 lambda client: client.add_question(exam.id, question, file, answer),
@@ -155,24 +153,14 @@ def _take(exam: Exam, runs: Sequence[Run], words: Words, *, has_reranker: bool) 
     if runs and runs[0].state == "failed":
         message = plain_markdown(runs[0].message, 300)
         st.warning(words("run_failed", message=message), icon=":material/warning:")
+    if not may("admin"):
+        return
     n = st.select_slider(words("n_answers"), _ANSWERS, value=20, key="n_answers")
     with st.container(horizontal=True):
-        hint = lack("admin", words)
-        if st.button(
-            words("take_exam"),
-            key="take",
-            icon=":material/play_arrow:",
-            type="primary",
-            disabled=hint is not None,
-            help=hint,
-        ):
+        if st.button(words("take_exam"), key="take", icon=":material/play_arrow:", type="primary"):
             _do(lambda client: client.take(exam.id, n), words("run_begun"), words)
         if has_reranker and st.button(
-            words("judge"),
-            key="judge",
-            icon=":material/gavel:",
-            disabled=hint is not None,
-            help=hint or words("judge_explained"),
+            words("judge"), key="judge", icon=":material/gavel:", help=words("judge_explained")
         ):
             _do(
                 lambda client: client.take(exam.id, 0, is_judging=True),
@@ -201,13 +189,11 @@ def _progress(exam_id: str, words: Words) -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(share, text=text)
-            if st.button(
+            if may("admin") and st.button(
                 words("cancel"),
                 key=f"cancel_{run.id}",
                 icon=":material/cancel:",
                 type="tertiary",
-                disabled=lack("admin", words) is not None,
-                help=lack("admin", words),
             ):
                 _do(partial(ExamClient.cancel_run, run_id=run.id), words("run_cancelled"), words)
 

@@ -7,6 +7,7 @@ import streamlit as st
 from ui.client import Client
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown, when_text
+from ui.login import may
 from ui.shapes import Collection, Watched
 from ui.state import api_url, session, token
 from ui.words import Words
@@ -40,7 +41,8 @@ def warn_of_held(words: Words) -> None:
 def show_folders(collections: list[Collection], words: Words) -> None:
     """Draw the folders, and the field that adds one."""
     st.fragment(run_every=_POLL_S)(_list)(words)
-    _add(collections, words)
+    if may("admin"):  # whoever names a folder could have everything in it read out
+        _add(collections, words)
     _open_asked(words)
 
 
@@ -52,7 +54,8 @@ def _list(words: Words) -> None:
         st.error(error_text(error, words))
         return
     if not watched:
-        st.info(words("no_folders"), icon=":material/folder_eye:")
+        told = words("no_folders" if may("admin") else "no_folders_bare")
+        st.info(told, icon=":material/folder_eye:")
     for at, one in enumerate(watched):
         with st.container(border=True, gap="xsmall", key=f"folder_{at}"):
             _row(one, at, words)
@@ -68,7 +71,8 @@ def _row(one: Watched, at: int, words: Words) -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             _badge(one, words)
-            _asking_button("unwatch", one, at, words)
+            if may("ingest"):
+                _asking_button("unwatch", one, at, words)
     if one.is_polling and one.state in ("watching", "starting"):
         st.caption(words("polling_explained"))
     if one.is_asking:
@@ -77,7 +81,7 @@ def _row(one: Watched, at: int, words: Words) -> None:
         st.warning(words(f"folder_{one.state}_explained"), icon=_ICONS[one.state])
     if one.reason and not one.is_asking:
         st.caption(plain_markdown(one.reason, 400))
-    if one.is_asking:
+    if one.is_asking and may("ingest"):
         _asking_button("confirm", one, at, words)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from ui.client import Client
 from ui.errors import UiError
 from ui.format import clip, error_text, file_name, pace_text, plain_markdown, when_text
+from ui.login import may
 from ui.shapes import FileError, Job
 from ui.state import api_url, session, token
 from ui.words import Words
@@ -44,7 +45,7 @@ def show_earlier(words: Words) -> None:
         return
     n_failed = sum(bool(job.errors) for job in ended[:_SHOWN_EARLIER])
     title = words("jobs_before_failed", n=n_failed) if n_failed else words("jobs_before")
-    with st.expander(title, icon=":material/history:"):
+    with st.expander(title, icon=":material/history:", key="jobs_before"):
         for job in ended[:_SHOWN_EARLIER]:
             _earlier(job, words)
 
@@ -104,17 +105,23 @@ def _progress(job: Job, words: Words) -> None:
             horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
         ):
             st.caption(_details(job, words))
-            st.button(
-                words("cancel"),
-                key=f"cancel_{job.id}",
-                icon=":material/close:",
-                type="tertiary",
-                on_click=_cancel,
-                args=(job.id, words),
-            )
+            if may("ingest"):
+                st.button(
+                    words("cancel"),
+                    key=f"cancel_{job.id}",
+                    icon=":material/close:",
+                    type="tertiary",
+                    on_click=_cancel,
+                    args=(job.id, words),
+                )
         if job.errors:
-            with st.expander(words("job_errors", n=len(job.errors)), icon=":material/warning:"):
-                st.markdown(_listed(job.errors))
+            # Without a key it would close at each error that is added to its title.
+            with st.expander(
+                words("job_errors", n=len(job.errors)),
+                icon=":material/warning:",
+                key=f"errors_{job.id}",
+            ):
+                _errors(job, words)
 
 
 def _progress_text(job: Job, words: Words) -> str:
@@ -140,10 +147,10 @@ def _outcome(job: Job, words: Words) -> None:
             " · ".join(one for one in (told, message) if one), icon=":material/check_circle:"
         )
     if job.errors:
-        said = words("job_errors", n=len(job.errors))
-        st.warning(f"{said}\n\n{_listed(job.errors)}", icon=":material/warning:")
+        st.warning(words("job_errors", n=len(job.errors)), icon=":material/warning:")
+        _errors(job, words)
     with st.container(horizontal=True):
-        if job.errors:
+        if len(job.errors) > 1 and may("ingest"):
             _retry_button(job, words)
         st.button(words("dismiss"), key=f"dismiss_{job.id}", on_click=_dismiss, args=(job.id,))
 
@@ -159,15 +166,28 @@ def _earlier(job: Job, words: Words) -> None:
     if job.message:
         st.caption(plain_markdown(job.message))
     if job.errors:
-        st.markdown(_listed(job.errors))
-        _retry_button(job, words)
+        _errors(job, words)
+        if len(job.errors) > 1 and may("ingest"):
+            _retry_button(job, words)
 
 
-def _listed(errors: Sequence[FileError]) -> str:
-    lines = [f"- {_error(one)}" for one in errors[:_SHOWN_ERRORS]]
-    if len(errors) > _SHOWN_ERRORS:
-        lines.append(f"- … +{len(errors) - _SHOWN_ERRORS:,}")
-    return "\n".join(lines)
+def _errors(job: Job, words: Words) -> None:
+    """List the files that could not be read, each to be tried again."""
+    with st.container(gap="xxsmall"):
+        for at, one in enumerate(job.errors[:_SHOWN_ERRORS]):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown(_error(one), width="stretch")
+                if one.path and may("ingest"):
+                    st.button(
+                        words("retry"),
+                        key=f"again_{job.id}_{at}",
+                        icon=":material/refresh:",
+                        type="tertiary",
+                        on_click=_retry,
+                        args=(job.id, words, one.path),
+                    )
+        if len(job.errors) > _SHOWN_ERRORS:
+            st.caption(words("and_more", n=f"{len(job.errors) - _SHOWN_ERRORS:,}"))
 
 
 def _error(one: FileError) -> str:
@@ -178,7 +198,7 @@ def _error(one: FileError) -> str:
 
 def _retry_button(job: Job, words: Words) -> None:
     st.button(
-        words("retry"),
+        words("retry_all"),
         key=f"again_{job.id}",
         icon=":material/refresh:",
         on_click=_retry,
@@ -186,13 +206,17 @@ def _retry_button(job: Job, words: Words) -> None:
     )
 
 
-def _retry(job_id: str, words: Words) -> None:
+def _retry(job_id: str, words: Words, path: str = "") -> None:
     state = session()
     try:
         with Client(api_url(), token()) as client:
-            client.retry(job_id)
+            job = client.retry(job_id, path)
     except UiError as error:
         st.toast(error_text(error, words), icon=":material/error:")
+        return
+    if job.is_finished and job.errors:
+        # Of a file that was sent and refused nothing was kept.
+        st.toast(words("retry_none"), icon=":material/upload:")
         return
     _dismiss(job_id)
     if job_id not in state.job_ids:

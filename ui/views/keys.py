@@ -15,10 +15,14 @@ from ui.words import Words
 
 _MAX_DAYS = 3_650
 _USUAL = ("read", "ask")
+_MADE = "key_is_made"  # the field is emptied at the next run
 
 
 def keys(words: Words) -> None:
-    """Draw the keys, if the server has any and tells them to whoever looks."""
+    """Draw the keys, if the server has any and tells them to whoever looks.
+
+    The form is not moved by what is drawn above it: it would begin anew, and lose a click.
+    """
     try:
         with StatusClient(api_url(), token()) as client:
             found = client.keys()
@@ -30,11 +34,12 @@ def keys(words: Words) -> None:
         return
     st.subheader(words("keys_title"), anchor=False)
     st.caption(words("keys_hint"))
-    _shown_once(words)
-    if not found:
-        st.caption(words("keys_none"))
-    for one in found:
-        _key(one, words)
+    with st.container():
+        _shown_once(words)
+        if not found:
+            st.caption(words("keys_none"))
+        for one in found:
+            _key(one, words)
     with st.expander(words("key_add"), icon=":material/add:", key="key_add"):
         _new(names, words)
 
@@ -102,6 +107,8 @@ def revoke(key: Key, words: Words) -> None:
 
 
 def _new(collections: Sequence[str], words: Words) -> None:
+    if st.session_state.pop(_MADE, False):
+        st.session_state["key_name"] = ""
     with st.form("key_form", border=False):
         name = st.text_input(words("key_name"), max_chars=100, key="key_name").strip()
         scopes = st.multiselect(
@@ -129,4 +136,5 @@ def _new(collections: Sequence[str], words: Words) -> None:
     except UiError as error:
         st.error(error_text(error, words))
         return
+    st.session_state[_MADE] = True
     st.rerun()

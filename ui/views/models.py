@@ -10,7 +10,7 @@ import streamlit as st
 
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown, size_text, when_text
-from ui.login import lack
+from ui.login import may, show_rights
 from ui.models_client import ModelsClient
 from ui.models_format import (
     abilities_text,
@@ -58,13 +58,17 @@ def show() -> None:
     except UiError as error:
         show_error(error, words, key="retry_models", retry=nothing)
         return
+    show_rights(words)
     st.caption(words("models_hint"))
     _say_last()
     _roles(roles, installed, words)
     st.subheader(words("memory_title"), anchor=False)
     st.fragment(run_every=_POLL_S)(_memory)(words)
-    _installed(installed, running, roles, words)
-    get_models(installed, words)
+    # Boxes of their own: what comes or goes in one would make those below start anew.
+    with st.container():
+        _installed(installed, running, roles, words)
+    if may("admin", is_whole=True):
+        get_models(installed, words)
 
 
 def _say_last() -> None:
@@ -89,7 +93,9 @@ def _roles(roles: Roles, installed: Sequence[Installed], words: Words) -> None:
                 st.caption(f":orange[{words('role_missing')}]")
             elif not name:
                 st.caption(words(f"role_none_{'chat' if role == 'chat' else 'reranker'}"))
-            if st.button(words("change_role"), key=f"change_{role}", icon=":material/swap_horiz:"):
+            if may("admin", is_whole=True) and st.button(
+                words("change_role"), key=f"change_{role}", icon=":material/swap_horiz:"
+            ):
                 change_role(role, roles, installed, words)
 
 
@@ -135,13 +141,8 @@ def _running(model: Running, held: _Memory, words: Words, *, key: str) -> None:
             f"<strong style='overflow-wrap:anywhere'>{plain_html(short_name(model.name))}</strong>"
             f'<div class="q-muted">{plain_html(" · ".join(one for one in parts if one))}</div>'
         )
-        if st.button(
-            words("unload"),
-            key=f"unload_{key}",
-            icon=":material/eject:",
-            type="tertiary",
-            disabled=lack("ask", words) is not None,
-            help=lack("ask", words),
+        if may("ask") and st.button(
+            words("unload"), key=f"unload_{key}", icon=":material/eject:", type="tertiary"
         ):
             _do(
                 lambda client: client.unload(model.name),
@@ -190,55 +191,28 @@ def _model(model: Installed, roles: Roles, words: Words, *, key: str, is_loaded:
     for use in uses_of(model.name, roles, words)[1:]:
         st.caption(plain_markdown(use, 200))
     with st.container(horizontal=True):
-        if is_loaded:
-            _unload_button(model, words, key)
-        elif st.button(
-            words("load"),
-            key=f"load_{key}",
-            icon=":material/memory:",
-            disabled=lack("ask", words) is not None,
-            help=lack("ask", words),
+        if may("ask"):
+            _load_buttons(model, words, key, is_loaded=is_loaded)
+        if may("read", is_whole=True) and st.button(
+            words("details_of"), key=f"where_{key}", icon=":material/device_hub:"
         ):
-            with st.spinner(words("loading", model=plain_markdown(model.name, 80))):
-                _do(
-                    lambda client: client.load(model),
-                    words("loaded", model=plain_markdown(model.name, 80)),
-                    words,
-                )
-        if st.button(words("details_of"), key=f"where_{key}", icon=":material/device_hub:"):
             where_it_goes(model.name, words)
-        hint = lack("admin", words, is_whole=True)
-        if st.button(
-            words("copy_model"),
-            key=f"copy_{key}",
-            icon=":material/content_copy:",
-            disabled=hint is not None,
-            help=hint,
-        ):
+        if not may("admin", is_whole=True):
+            return
+        if st.button(words("copy_model"), key=f"copy_{key}", icon=":material/content_copy:"):
             copy_model(model, words)
-        if st.button(
-            words("delete_model"),
-            key=f"delete_{key}",
-            icon=":material/delete:",
-            disabled=hint is not None,
-            help=hint,
-        ):
+        if st.button(words("delete_model"), key=f"delete_{key}", icon=":material/delete:"):
             delete_model(model, roles, words)
 
 
-def _unload_button(model: Installed, words: Words, key: str) -> None:
-    if st.button(
-        words("unload"),
-        key=f"eject_{key}",
-        icon=":material/eject:",
-        disabled=lack("ask", words) is not None,
-        help=lack("ask", words),
-    ):
-        _do(
-            lambda client: client.unload(model.name),
-            words("unloaded", model=plain_markdown(model.name, 80)),
-            words,
-        )
+def _load_buttons(model: Installed, words: Words, key: str, *, is_loaded: bool) -> None:
+    name = plain_markdown(model.name, 80)
+    if is_loaded:
+        if st.button(words("unload"), key=f"eject_{key}", icon=":material/eject:"):
+            _do(lambda client: client.unload(model.name), words("unloaded", model=name), words)
+    elif st.button(words("load"), key=f"load_{key}", icon=":material/memory:"):
+        with st.spinner(words("loading", model=name)):
+            _do(lambda client: client.load(model), words("loaded", model=name), words)
 
 
 def _do(what: Callable[[ModelsClient], object], said: str, words: Words) -> None:

@@ -8,7 +8,6 @@ import streamlit as st
 
 from ui.errors import UiError
 from ui.format import duration_text, error_text, plain_markdown, size_text
-from ui.login import lack
 from ui.models_client import ModelsClient
 from ui.models_format import (
     bar_html,
@@ -131,16 +130,9 @@ def delete_model(model: Installed, roles: Roles, words: Words) -> None:
 
 def _change_embedding(name: str, words: Words) -> None:
     measured = st.session_state.get("measured")
-    hint = lack("admin", words, is_whole=True)
     if isinstance(measured, Cost) and same(measured.model, name):
         _cost(measured, words)
-    elif st.button(
-        words("change_measure"),
-        key="measure",
-        icon=":material/timer:",
-        disabled=hint is not None,
-        help=hint,
-    ):
+    elif st.button(words("change_measure"), key="measure", icon=":material/timer:"):
         try:
             with st.spinner(words("change_measuring")), ModelsClient(api_url(), token()) as client:
                 measured = client.cost(name)
@@ -149,9 +141,7 @@ def _change_embedding(name: str, words: Words) -> None:
         else:
             st.session_state["measured"] = measured
             _cost(measured, words)
-    if st.button(
-        words("change_begin"), key="migrate", type="primary", disabled=hint is not None, help=hint
-    ):
+    if st.button(words("change_begin"), key="migrate", type="primary"):
         try:
             with ModelsClient(api_url(), token()) as client:
                 client.migrate(name)

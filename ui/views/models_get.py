@@ -9,7 +9,6 @@ import streamlit as st
 
 from ui.errors import UiError
 from ui.format import error_text, plain_html, plain_markdown
-from ui.login import lack
 from ui.models_client import ModelsClient
 from ui.models_format import (
     fit_text,
@@ -39,7 +38,8 @@ def get_models(installed: Sequence[Installed], words: Words) -> None:
     except UiError as error:
         st.error(error_text(error, words))
         return
-    _pulls(pulls, words)
+    with st.container():  # else a pull that begins or ends would make the tabs below start anew
+        _pulls(pulls, words)
     names = (words("get_advised"), words("get_by_name"), words("get_create"))
     advised, by_name, create = st.tabs(names)
     with advised:
@@ -83,8 +83,6 @@ def _running_pulls(known: frozenset[str], words: Words) -> None:
                 key=f"end_{one.id}",
                 icon=":material/cancel:",
                 type="tertiary",
-                disabled=_hint(words) is not None,
-                help=_hint(words),
             ):
                 _end(one.id, words)
     if running:
@@ -109,8 +107,6 @@ def _ended(pull: Pull, words: Words) -> None:
             icon=":material/close:",
             type="tertiary",
             on_click=partial(_forget, pull.id),
-            disabled=_hint(words) is not None,
-            help=_hint(words),
         )
 
 
@@ -148,8 +144,7 @@ def _known(known: Known, machine: Machine, words: Words) -> None:
             label,
             key=f"get_{known.name}",
             icon=icon,
-            disabled=known.is_installed or not has_disk(known, machine) or _hint(words) is not None,
-            help=_hint(words),
+            disabled=known.is_installed or not has_disk(known, machine),
         ):
             _pull(known.name, words)
 
@@ -157,13 +152,7 @@ def _known(known: Known, machine: Machine, words: Words) -> None:
 def _by_name(words: Words) -> None:
     with st.form("pull_form", border=False):
         name = st.text_input(words("pull_name"), max_chars=300, key="pull_name").strip()
-        if st.form_submit_button(
-            words("pull"),
-            icon=":material/download:",
-            type="primary",
-            disabled=_hint(words) is not None,
-            help=_hint(words),
-        ):
+        if st.form_submit_button(words("pull"), icon=":material/download:", type="primary"):
             if not name:
                 st.warning(words("pull_empty"))
             else:
@@ -175,27 +164,22 @@ def _create(installed: Sequence[Installed], words: Words) -> None:
     example = f'FROM {base}\nSYSTEM """You answer in one sentence."""\nPARAMETER temperature 0.2'
     st.caption(words("create_hint"))
     st.code(example, language=None, wrap_lines=True)
-    name = st.text_input(words("create_name"), max_chars=200, key="create_name").strip()
-    text = st.text_area(
-        words("create_text"), height=220, max_chars=_MAX_TEXT, key="create_text", placeholder="FROM"
-    )
-    with st.container(horizontal=True):
-        hint = _hint(words)
-        is_checking = st.button(
-            words("create_check"),
-            key="create_check",
-            icon=":material/rule:",
-            disabled=hint is not None,
-            help=hint,
+    with st.form("create_form", border=False, enter_to_submit=False):
+        name = st.text_input(words("create_name"), max_chars=200, key="create_name").strip()
+        text = st.text_area(
+            words("create_text"),
+            height=220,
+            max_chars=_MAX_TEXT,
+            key="create_text",
+            placeholder="FROM",
         )
-        is_creating = st.button(
-            words("create_do"),
-            key="create_do",
-            icon=":material/add:",
-            type="primary",
-            disabled=hint is not None,
-            help=hint,
-        )
+        with st.container(horizontal=True):
+            is_checking = st.form_submit_button(
+                words("create_check"), key="create_check", icon=":material/rule:"
+            )
+            is_creating = st.form_submit_button(
+                words("create_do"), key="create_do", icon=":material/add:", type="primary"
+            )
     if is_checking or is_creating:
         _checked(name, text, words, is_creating=is_creating)
 
@@ -243,11 +227,6 @@ def _mistakes(mistakes: Sequence[Mistake], text: str, words: Words) -> None:
                 f"{plain_html(lines[at - 1], 200)}</div>"
             )
         st.html(f'<div class="q-lines">{"".join(rows)}</div>{_STYLE}')
-
-
-def _hint(words: Words) -> str | None:
-    """Say what the key at hand lacks for changing models; None: nothing."""
-    return lack("admin", words, is_whole=True)
 
 
 def _pull(name: str, words: Words) -> None:

@@ -8,8 +8,16 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.errors import UiError
-from ui.format import duration_text, error_text, plain_html, plain_markdown, size_text, when_text
-from ui.login import lack
+from ui.format import (
+    commands_markdown,
+    duration_text,
+    error_text,
+    plain_html,
+    plain_markdown,
+    size_text,
+    when_text,
+)
+from ui.login import may, show_rights
 from ui.models_metrics import Figures
 from ui.models_shapes import Machine
 from ui.shapes import Job
@@ -29,6 +37,7 @@ from ui.status_figures import (
     tiles_html,
 )
 from ui.status_shapes import Finding, Health, LogLine
+from ui.told import worded
 from ui.views.keys import keys
 from ui.widgets import nothing, show_error, show_notices
 from ui.words import Words
@@ -36,6 +45,7 @@ from ui.words import Words
 _POLL_S = 5.0
 _ICONS = {"ok": ":green[:material/check_circle:]", "warning": ":orange[:material/warning:]"}
 _ERROR = ":red[:material/error:]"
+_FOUND = "doctor_found"  # in the session: what the doctor found last
 
 
 def show() -> None:
@@ -48,12 +58,18 @@ def show() -> None:
     except UiError as error:
         show_error(error, words, key="retry_status", retry=nothing)
         return
-    show_notices(health.notices)
+    show_rights(words)
+    # Boxes of their own: what comes or goes in one would make those below start anew, and a click
+    # that is on its way to them would be lost.
+    with st.container():
+        show_notices(health.notices, words)
     st.fragment(run_every=_POLL_S)(_now)(words)
-    if logs is not None:
-        _logs(logs, words)
-    _doctor(words)
-    keys(words)
+    with st.container():
+        if logs is not None:
+            _logs(logs, words)
+    if may("admin", is_whole=True):
+        st.fragment(_doctor)(words)
+        st.fragment(keys)(words)
 
 
 def _now(words: Words) -> None:
@@ -66,13 +82,16 @@ def _now(words: Words) -> None:
         st.error(error_text(error, words), icon=":material/cloud_off:")
         return
     _health(health, words)
+    if not may("read", is_whole=True):
+        return
     rate = sum(one.passages_per_s for one in running)
     sample = sample_of(figures, time.monotonic(), passages_per_s=rate)
     samples = added(st.session_state.get("status_samples", []), sample)
     st.session_state["status_samples"] = samples
     st.html(tiles_html(_tiles(samples, health, machine, words)))
     st.caption(words("status_live", n=round(_POLL_S)))
-    _jobs(running, words)
+    with st.container():
+        _jobs(running)
     with st.expander(words("routes_title"), icon=":material/speed:", key="routes"):
         _routes(figures, words)
 
@@ -157,7 +176,7 @@ def _tiles(samples: Sequence[Sample], health: Health, machine: Machine, words: W
     return tiles
 
 
-def _jobs(running: Sequence[Job], words: Words) -> None:
+def _jobs(running: Sequence[Job]) -> None:
     for one in running:
         name = plain_markdown(one.message or one.collection, 120)
         st.progress(min(1.0, max(0.0, one.progress)), text=name)
@@ -204,23 +223,20 @@ def _log_html(line: LogLine, words: Words) -> str:
 
 
 def _doctor(words: Words) -> None:
+    """Draw the doctor, and what was found last; a press draws only this part anew."""
     st.subheader(words("doctor_title"), anchor=False)
     st.caption(words("doctor_hint"))
-    hint = lack("admin", words, is_whole=True)
-    if not st.button(
-        words("doctor_run"),
-        key="doctor",
-        icon=":material/stethoscope:",
-        disabled=hint is not None,
-        help=hint,
-    ):
+    if st.button(words("doctor_run"), key="doctor", icon=":material/stethoscope:"):
+        try:
+            with st.spinner(words("doctor_looking")), StatusClient(api_url(), token()) as client:
+                st.session_state[_FOUND] = client.findings()
+        except UiError as error:
+            st.session_state.pop(_FOUND, None)
+            st.error(error_text(error, words))
+            return
+    if _FOUND not in st.session_state:
         return
-    try:
-        with StatusClient(api_url(), token()) as client:
-            found = client.findings()
-    except UiError as error:
-        st.error(error_text(error, words))
-        return
+    found = st.session_state[_FOUND]
     if found is None:
         st.info(words("doctor_none"), icon=":material/terminal:")
         return
@@ -236,11 +252,14 @@ def _findings(found: Sequence[Finding], words: Words) -> None:
         st.markdown(f"**{words('doctor_counts', errors=n_errors, warnings=n_warnings)}**")
     for one in [one for one in found if one.level != "ok"]:
         icon = _ICONS.get(one.level, _ERROR)
-        st.markdown(f"{icon} {plain_markdown(one.what, 300)}")
-        if one.cure:
-            st.caption(plain_markdown(one.cure, 400))
+        what, cure = worded(one.what, one.cure, one.code, one.values, words)
+        with st.container(gap="xxsmall"):
+            st.markdown(f"{icon} {commands_markdown(what, 300)}")
+            if cure:
+                st.caption(commands_markdown(cure))
     fine = [one for one in found if one.level == "ok"]
     if fine:
         with st.expander(words("doctor_all", n=len(fine)), key="doctor_all"):
             for one in fine:
-                st.caption(f"{_ICONS['ok']} {plain_markdown(one.what, 300)}")
+                what, _ = worded(one.what, one.cure, one.code, one.values, words)
+                st.caption(f"{_ICONS['ok']} {commands_markdown(what, 300)}")

@@ -9,6 +9,7 @@ import streamlit as st
 from ui.client import Client
 from ui.errors import UiError
 from ui.format import duration_text, error_text, plain_markdown
+from ui.login import may
 from ui.shapes import Index, Migration
 from ui.state import api_url, token
 from ui.words import Words
@@ -28,15 +29,17 @@ def show_upkeep(words: Words) -> None:
 def _states(words: Words) -> None:
     try:
         with Client(api_url(), token()) as client:
-            index, migrations = client.index(), client.migrations()
+            index = client.index() if may("read", is_whole=True) else None
+            migrations = client.migrations()
     except UiError as error:
         st.error(error_text(error, words))
         return
-    st.markdown(f"**{words('index_title')}**")
-    if index is None:
-        st.caption(words("index_unknown"))
-    else:
-        _index(index, words)
+    if may("read", is_whole=True):
+        st.markdown(f"**{words('index_title')}**")
+        if index is None:
+            st.caption(words("index_unknown"))
+        else:
+            _index(index, words)
     st.markdown(f"**{words('migrations_title')}**")
     for at, one in enumerate(migrations):
         with st.container(border=True, gap="xsmall", key=f"migration_{at}"):
@@ -57,6 +60,8 @@ def _index(index: Index, words: Words) -> None:
         if index.n_index or index.n_texts:
             n_texts, n_index = f"{index.n_texts:,}", f"{index.n_index:,}"
             st.caption(words("index_counts", texts=n_texts, index=n_index))
+        if not may("admin", is_whole=True):
+            return
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(
                 words("compact"),
@@ -101,7 +106,7 @@ def _migration(one: Migration, at: int, words: Words) -> None:
         st.warning(words("migration_failed"), icon=":material/warning:")
     if one.message:
         st.caption(plain_markdown(one.message, 400))
-    if one.can_revert:
+    if one.can_revert and may("admin"):
         with st.container(horizontal=True, horizontal_alignment="right"):
             is_pressed = st.button(
                 words("revert"), key=f"revert_{at}", icon=":material/undo:", type="tertiary"

@@ -33,8 +33,10 @@ def test_a_failed_file_is_tried_again_on_request(kb):
     assert kb.wait(job_id, 20).state == "failed"
     kb.is_broken[0] = False
 
-    asked = client.post(f"/kb/jobs/{job_id}/retry").json()
+    other = client.post(f"/kb/jobs/{job_id}/retry", params={"path": "b.txt"}).json()
+    asked = client.post(f"/kb/jobs/{job_id}/retry", params={"path": "a.txt"}).json()
 
+    assert [one["path"] for one in other["errors"]] == ["a.txt"]
     assert asked["id"] == job_id
     assert kb.wait(job_id, 20).n_stored == 1
     told = client.post(f"/kb/jobs/{job_id}/cancel").json()
