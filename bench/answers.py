@@ -1,11 +1,14 @@
-"""Set folders → how the questions are answered, and whether citations hold; prints one table.
+"""Set folders → how the questions are answered, and whether citations hold; prints two tables.
 
-python -m bench.answers SETS... --eval FOLDER [--home FOLDER] [--chat MODEL] [--limit N]
-                        [--json FILE]
+python -m bench.answers SETS... --eval FOLDER [--home FOLDER] [--chat MODEL [--unchecked]]
+                        [--limit N] [--json FILE]
 
 FOLDER of --eval holds measures.py, which says what a right and a borne-out answer is. Without
 --chat no model is asked, and every answer is the documents' own words. A home is indexed once and
 used again (see bench/retrieval.py).
+
+The second table asks of the right answers alone, those that a model wrote apart from those that are
+quoted, and per kind of question: does the cited span hold what makes them right?
 """
 
 from __future__ import annotations
@@ -29,6 +32,11 @@ COLUMNS = (
     "p95 s",
 )  # fmt: skip
 
+RIGHT_COLUMNS = (
+    "set", "answers", "kind", "n", "right", "right and cited", "span holds evidence",
+    "repetitions left out",
+)  # fmt: skip
+
 
 def main():
     options = _options()
@@ -40,10 +48,12 @@ def main():
         home = options.home or Path(temporary)
         with opened(home, sets) as (kb, engine):
             beats = _with_chat(beats_of(kb), engine, options.chat)
+            beats = replace(beats, is_small=beats.is_small and not options.unchecked)
             rows = [_row(measures, data, beats, kb) for data in sets]
     print(describe())
     print(f"chat model: {options.chat or 'none, every answer is extractive'}\n")
-    print(_table(rows))
+    print(_table(COLUMNS, rows))
+    print(f"\n{_table(RIGHT_COLUMNS, [one for row in rows for one in row['right answers']])}")
     if options.json:
         options.json.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -54,6 +64,11 @@ def _options():
     parser.add_argument("--eval", type=Path, required=True, help="holds measures.py")
     parser.add_argument("--home", type=Path, help="a library that is kept; default: a new one")
     parser.add_argument("--chat", default="", help="an installed chat model, as smollm2:135m")
+    parser.add_argument(
+        "--unchecked",
+        action="store_true",
+        help="keep what a small model writes where it is borne out in part, as a larger one's",
+    )
     parser.add_argument("--limit", type=int, default=0, help="questions of each set, evenly taken")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
@@ -99,6 +114,8 @@ def _row(measures, data, beats, kb):
             {
                 "answerable": question.answerable,
                 "kind": question.kind,
+                "mode": answered.mode,
+                "is_repeating": any("repeated itself" in one for one in answered.trace.notices),
                 "answer": measures.judge_answer(question, _reply(answered), data),
                 "answer_s": seconds[-1],
                 "timings": dict(answered.timings),
@@ -120,7 +137,29 @@ def _row(measures, data, beats, kb):
         "median s": summary["p50_s"],
         "p95 s": summary["p95_s"],
         "summary": summary,
+        "right answers": list(_right(data.name, records)),
     }
+
+
+def _right(name, records):
+    """Count over right answers alone, generated and quoted apart, whole and per kind."""
+    for mode in ("generated", "extractive"):
+        mine = [one for one in records if one["mode"] == mode and one["answerable"]]
+        kinds = sorted({one["kind"] for one in mine})
+        for kind in ["all", *(kinds if len(kinds) > 1 else ())]:
+            chosen = [one for one in mine if kind in ("all", one["kind"])]
+            cited = sum(one["answer"]["n_right_cited"] for one in chosen)
+            borne = sum(one["answer"]["n_borne_out"] for one in chosen)
+            yield {
+                "set": name,
+                "answers": "generated" if mode == "generated" else "quoted",
+                "kind": kind,
+                "n": len(chosen),
+                "right": sum(one["answer"]["n_right"] for one in chosen),
+                "right and cited": cited,
+                "span holds evidence": borne / cited if cited else None,
+                "repetitions left out": sum(one["is_repeating"] for one in chosen),
+            }
 
 
 def _answered(beats, question, collection):
@@ -155,9 +194,9 @@ def _reply(answered):
     }
 
 
-def _table(rows):
-    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
-    lines += [_line([_number(row[name]) for name in COLUMNS]) for row in rows]
+def _table(columns, rows):
+    lines = [_line(columns), _line(["---"] * len(columns))]
+    lines += [_line([_number(row[name]) for name in columns]) for row in rows]
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from app.query.drawn import Drawn
 from app.query.errors import EmptyQuestionError, QuestionTooLongError
 from app.query.extract import extract
 from app.query.filters import nothing_passes, with_typed_filters
+from app.query.once import Once
 from app.query.pack import BELOW, with_labels
 from app.query.prompt import (
     PROMPT_VERSION,
@@ -184,47 +185,61 @@ def answered(run: Run, material: Material) -> Generator[AnswerEvent, None, None]
 
 
 def _told(run: Run, material: Material, bar: float) -> Iterator[AnswerEvent]:
-    """Generate where a model is there, verify, and fall back to the documents' own words.
-
-    What a small model writes is shown only once it has been checked.
-    """
-    written, prompt, verified = "", None, None
+    """Generate where a model is there, verify, and fall back to the documents' own words."""
+    once, prompt, verified = Once(), None, None
     if run.beats.chat is not None and _can_write(run):
         yield Status("generate")
-        passages = _readable(run, material.passages)
-        tag = tag_of(passages, run.beats.secret)
-        messages = messages_for(run.ask.question, passages, material.history, tag)
-        took: Said | None = None
-        checks, drawn = Checks(material.passages, run.ask.question), Drawn()
-        with run.beat("generate"), closing(_generated(run, messages, passages)) as stream:
-            for piece in stream:
-                if isinstance(piece, Said):
-                    took = piece
-                    continue
-                written += piece
-                checked = checks.push(piece)
-                if not run.is_small:
-                    yield Token(drawn.push(piece))
-                    yield from checked
-                elif any(one.sentence.support != "supported" for one in checked):
-                    break  # it will not be kept: a sentence does not hold
-                else:
-                    yield Token("")  # a sign of life: the chance to stop
-            rest, verified = checks.finish()
-            if not run.is_small:
-                yield Token(drawn.finish())
-                yield from rest
-        prompt = _prompt(run, messages, written, took)
+        prompt, verified = yield from _written(run, material, once)
     yield Status("verify")
     with run.beat("verify"):
         n_passages = len(material.passages)
         material = still_there(run, material)
-        if verified is None or len(material.passages) < n_passages:
-            verified = verify(written, material.passages, run.ask.question)
-        told = _settled(run, material, written, verified)
-    if run.is_small or not written.strip():
+        if verified is None or once.is_cut or len(material.passages) < n_passages:
+            verified = verify(once.text, material.passages, run.ask.question)
+        told = _settled(run, material, once.text, verified)
+    if run.is_small or not once.text.strip():
         yield Token(told.verified.text)
-    yield Done(_answer(run, material, told, bar, prompt))
+    yield Done(_answer(run, material, told, bar, prompt, once.notices))
+
+
+def _written(
+    run: Run, material: Material, once: Once
+) -> Generator[AnswerEvent, None, tuple[Prompt, Verified]]:
+    """Let the model write; gives what it took, and the text checked.
+
+    What a small model writes is shown only once it has been checked; what a model writes again is
+    not shown at all, and one that goes in circles is stopped.
+    """
+    passages = _readable(run, material.passages)
+    messages = messages_for(
+        run.ask.question, passages, material.history, tag_of(passages, run.beats.secret)
+    )
+    raw, took = "", None
+    checks, drawn = Checks(material.passages, run.ask.question), Drawn()
+    with run.beat("generate"), closing(_generated(run, messages, passages)) as stream:
+        for piece in stream:
+            if isinstance(piece, Said):
+                took = piece
+                continue
+            raw += piece
+            new = once.push(piece)
+            checked = checks.push(new)
+            if not run.is_small:
+                yield Token(drawn.push(new))
+                yield from checked
+            elif any(one.sentence.support != "supported" for one in checked):
+                break  # it will not be kept: a sentence does not hold
+            else:
+                yield Token("")  # a sign of life: the chance to stop
+            if once.is_circling:
+                break
+        new = once.finish()
+        checked = checks.push(new)
+        rest, verified = checks.finish()
+        if not run.is_small:
+            yield Token(drawn.push(new) + drawn.finish())
+            yield from (*checked, *rest)
+    return _prompt(run, messages, raw, took), verified
 
 
 def _readable(run: Run, passages: Sequence[Passage]) -> Sequence[Passage]:
@@ -323,7 +338,12 @@ def _prompt(run: Run, messages: Sequence[Message], written: str, took: Said | No
 
 
 def _answer(
-    run: Run, material: Material, told: _Told, bar: float, prompt: Prompt | None = None
+    run: Run,
+    material: Material,
+    told: _Told,
+    bar: float,
+    prompt: Prompt | None = None,
+    repeated: Sequence[str] = (),
 ) -> Answer:
     beats, verified = run.beats, told.verified
     _logger.debug("answered mode=%s passages=%d", told.mode, len(material.passages))
@@ -341,7 +361,7 @@ def _answer(
             "embedding": beats.embedding_model(run.ask.collection),
             "reranker": beats.reranker if beats.rerank is not None else "",
         },
-        trace=_trace(run, material, told, bar, prompt),
+        trace=replace(_trace(run, material, told, bar, prompt), notices=(*run.notices, *repeated)),
         notices=tuple(run.notices),
     )
 
@@ -375,6 +395,5 @@ def _trace(run: Run, material: Material, told: _Told, bar: float, prompt: Prompt
         mode=told.mode,
         why=told.why,
         gone=tuple(run.gone.values()),
-        notices=tuple(run.notices),
         timings=dict(run.seconds),
     )

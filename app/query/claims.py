@@ -16,6 +16,7 @@ from functools import lru_cache
 from app.query.polarity import OF_SENTENCE, Mark, Polarity, apart
 from app.query.quantities import MASK, Quantity, masked
 from app.query.synonyms import PARTICIPLES, one_wording, same_word
+from app.query.turns_en import Word
 from app.query.words import CJK, STOP_EN
 
 MAX_HEAD = 6  # words, or characters of Chinese, that name what a sentence is about
@@ -80,6 +81,11 @@ _OWN_SUBJECT = re.compile(
     r"\W*(?:[A-Z]|(?:the|a|an|it|he|she|they|its|his|her|their|this|these)\b)"
 )
 _PRONOUN_INSIDE = re.compile(r"\b(?:it|him|her|them|its|his|their)\b|[它他她其该此]", re.IGNORECASE)
+# Her daughter Irene is somebody else than she.
+_OWNED = re.compile(
+    r"^\W*(?:its|his|her|their)\s+(?=(?:[a-z]+\s+){1,3}(?-i:[A-Z]))|^\W*[它他她其](?:们)?的",
+    re.IGNORECASE,
+)
 _PASSIVE_ZH = re.compile(r"(?<![理自经缘])由(?![于来此])|被(?!子)")
 _PARTICLES = frozenset(
     "的了着过地得于在是有为被把由与和及并且而但也还就则即其它他她们此该这那之所已曾都均个名位将至到"
@@ -100,6 +106,7 @@ class Clause:
     has_own_subject: bool
     has_pronoun: bool
     words: tuple[tuple[str, str], ...]  # token → as written, to say what is missing
+    text: str  # as it stands, but for its quantities, which are masks
 
     @property
     def mentioned(self) -> tuple[Quantity, ...]:
@@ -147,6 +154,15 @@ def claim_of(text: str) -> Claim:
         pronoun,
         is_cjk,
         tuple(one for one in dates if one.kind == "date"),
+    )
+
+
+@lru_cache(maxsize=8192)
+def placed(clause: Clause) -> tuple[Word, ...]:
+    """List the words of a clause as they stand, those that carry nothing among them."""
+    found = ((one, tuple(form for form, _ in _words([one]))) for one in _TOKEN.findall(clause.text))
+    return tuple(
+        Word(written, forms if set(forms) <= set(clause.tokens) else ()) for written, forms in found
     )
 
 
@@ -200,6 +216,7 @@ def _clause(piece: str, quantities: tuple[Quantity, ...], spread: frozenset[Mark
         is not None,
         _PRONOUN_INSIDE.search(piece) is not None,
         tuple(words),
+        piece,
     )
 
 
@@ -285,7 +302,7 @@ def _is_participle(word: str) -> bool:
 
 def _head(text: str, is_cjk: bool) -> tuple[str, ...]:
     """Take the words that name what a sentence is about."""
-    rest = apart(text)[0]
+    rest = _OWNED.sub("", apart(text)[0])
     if is_cjk:
         end = _HEAD_END_ZH.search(rest, 1 if rest[:1] in "在于" else 0)
         return tuple(_tokens(rest[: end.start() if end else 0]))[: MAX_HEAD * 2]

@@ -54,7 +54,7 @@ _EN: tuple[_Rule, ...] = (
     ),
     (
         r"(?:is|are|was|were|be) (?:able|allowed|permitted) to|allow(?:s|ed)?(?: to)?|permit(?:s"
-        r"|ted)?(?: to)?|may|might|can"
+        r"|ted)?(?: to)?|(?<!\bin )(?<!\bof )(?<!\bsince )(?<!\buntil )may|might|can"
         r"|could|perhaps|possibly|maybe",
         ("may",),
     ),
@@ -73,7 +73,7 @@ _EN: tuple[_Rule, ...] = (
         r"|were) "
         r"(?:said|believed|thought|"
         r"claimed|suspected|alleged) to(?: have| be)?|it is (?:said|believed|thought|claimed) that"
-        r"|some say(?: that)?"
+        r"|some say(?: that)?|(?:legend|rumou?r) has it(?: that)?"
         r"|(?:he|she|they|it) claim(?:s|ed)(?: that)?|claim(?:s|ed) (?:that|to)",
         ("seems",),
     ),
@@ -81,14 +81,18 @@ _EN: tuple[_Rule, ...] = (
         r"(?:is|are) likely to|likely|probably|presumably|(?:is|are|was|were) expected to",
         ("likely",),
     ),
-    (r"unless|except(?: for| that)?|provided that|if|only when", ("if",)),
+    (
+        r"unless|except(?: for| that)?|provided that|if|only when|in case(?: of)?|in the event of"
+        r"|as long as|on condition that|assuming(?: that)?",
+        ("if",),
+    ),
     (
         r"no longer|not|never|no one|nobody|nothing|none(?: of)?|no|neither|nor|without"
         r"|\w*n['\u2019]t|lack(?:s|ed)?"
         r"|fail(?:s|ed)? to|refus(?:es|ed) to",
         ("not",),
     ),
-    (r"one of(?: the)?", ("one_of",)),
+    (r"one of(?: the)?|among(?: the)?(?=\s+(?:most\b|\w+est\b))", ("one_of",)),
     (r"(?:only|solely|exclusively|merely)", ("only",)),
     (r"most of|mostly|(?:the )?majority of|usually|mainly|generally|typically|often", ("most",)),
     (
@@ -113,7 +117,10 @@ _ZH: tuple[_Rule, ...] = (
     (r"需要?", ("need",)),
     (r"一定会|必将|将会|将(?![军近领来])|必定|肯定|一定", ("will",)),
     (r"应该", ("should",)),
-    (r"如果|倘若|(?:^|(?<=[，。；\s]))若(?!干)|只要|除非|除外|除[^，。]{1,12}外", ("if",)),
+    (
+        r"如果|如遇|假如|万一|一旦|倘若|(?:^|(?<=[，。；\s]))若(?!干)|只要|除非|除外|除[^，。]{1,12}外",
+        ("if",),
+    ),
     (
         r"并没有?|没有?|从未|从不|并未|尚未|未能|未曾|未(?!来)|并非|并不|绝不"
         r"|不(?![断仅但过久少同锈论管如料])|无(?![线锡论数疑双])"

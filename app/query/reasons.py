@@ -14,6 +14,7 @@ _EN: dict[Fault, str] = {
     "order": "the passage puts these words together in another way",
     "word": "“{about}” is not in the passage",
     "question": "it is a question, not a statement",
+    "left_out": "the sentence leaves out “{about}”, and so says something else than the passage",
 }
 _ZH: dict[Fault, str] = {
     "number": "段落中没有数字 {about}",
@@ -24,9 +25,9 @@ _ZH: dict[Fault, str] = {
     "order": "段落中这些词语的关系与此句不同",
     "word": "段落中没有“{about}”",
     "question": "这是问句，不是陈述",
+    "left_out": "此句略去了段落中的“{about}”，意思因此不同",
 }
 _NOTHING = ("nothing in the passages says this", "所有段落都没有这样说")
-_MEANING = ("its meaning is far from that of the passage", "此句与段落的意思相差较远")
 _SPREAD = (
     "it rests on more passages than can be checked together",
     "此句依据的段落过多，无法一并核对",
@@ -39,11 +40,6 @@ def told(fault: Fault, about: str, question: str) -> str:
     if fault == "word" and not about:
         return _NOTHING[is_zh]
     return (_ZH if is_zh else _EN)[fault].format(about=about) if fault else ""
-
-
-def too_far(question: str) -> str:
-    """Say that the meanings differ."""
-    return _MEANING[in_chinese(question)]
 
 
 def too_spread(question: str) -> str:

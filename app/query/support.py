@@ -11,10 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.query.claims import Claim, Clause, is_mask
+from app.query.amounts import torn
+from app.query.claims import Claim, Clause, is_mask, placed
 from app.query.quantities import MASK, Quantity, held_by, missing
+from app.query.turns_en import left_out_english
+from app.query.turns_zh import left_out_chinese
+from app.query.words import is_cjk
 
-Fault = Literal["", "number", "date", "name", "opposite", "limit", "order", "word", "question"]
+Fault = Literal[
+    "", "number", "date", "name", "opposite", "limit", "order", "word", "question", "left_out"
+]
 
 PARTLY = 0.5  # share of a clause's words that must stand in the evidence for a part of it to hold
 _GRAVE: frozenset[Fault] = frozenset({"number", "date", "name", "opposite", "question"})
@@ -78,7 +84,20 @@ def _weigh(told: Clause, clause: Clause, given: Claim, lent: Sequence[tuple[str,
         return Verdict("opposite", "", share)
     if told.polarity.differing(clause.polarity):
         return Verdict("limit", "", share)
-    return Verdict("" if _in_order(told, clause, lent) else "order", "", share)
+    if not _in_order(told, clause, lent):
+        return Verdict("order", "", share)
+    if dropped := _left_out(told, clause):
+        return Verdict("left_out", dropped, share)
+    return Verdict("", "", share)
+
+
+def _left_out(told: Clause, clause: Clause) -> str:
+    """Name what stands in the evidence, not in the answer, and makes another statement of it."""
+    if fellow := torn(told.text, clause.text, told.quantities, clause.quantities):
+        return fellow.text.strip()
+    if any(is_cjk(one) for one in clause.tokens):
+        return left_out_chinese(told.text, clause.text)
+    return left_out_english(placed(told), placed(clause), frozenset(told.tokens))
 
 
 def _in_order(told: Clause, clause: Clause, lent: Sequence[tuple[str, ...]]) -> bool:

@@ -9,26 +9,24 @@ not, the reason is said, and no bar is lowered to find something.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from app.query import reasons, sentences
-from app.query.claims import Claim, claim_of, headed
+from app.query.claims import Claim, Clause, claim_of, headed, is_mask
 from app.query.injection import gives_orders, warned
+from app.query.persons import begins_with_person, names_person
 from app.query.quantities import masked, missing, quantities
 from app.query.support import Verdict, weigh
 from app.query.types import Citation, Passage, Sentence, Support
-from app.query.words import Held, content_terms, fold, hold, share_held
+from app.query.words import Held, content_terms, fold, hold, is_cjk, share_held
 
 PARTLY = 0.5  # share of the question's words that a bare number's evidence must hold
 MAX_SPANS = 3  # per sentence: what is spread wider nobody can check
 MAX_EVIDENCE = 4_000  # sentences of passages looked at
 MAX_WEIGHED = 16  # of them, those that hold most of a sentence's words
 MAX_BEFORE = 3  # sentences read back to find whom a pronoun means
-MEANING_BAR = 0.3  # below it a sentence that its words bear out is shown as partly supported only
 AHEAD = 12  # characters that must follow a sentence before its end is certain
-
-Meaning = Callable[[str, str], float]  # (sentence, evidence) → nearness from 0 to 1
 
 _MARK = re.compile(
     r"[ \t]?\[\d+(?:\s*[,\u3001\uff0c-]\s*\d+)*\]|[ \t]?\u3010\d+(?:[^\u3011]{0,12})\u3011"
@@ -63,7 +61,8 @@ class Evidence:
     end: int
     text: str
     held: Held  # of the text together with the passage's title and headings
-    before: tuple[str, ...] = ()  # the sentences before it in the passage, the nearest first
+    # The sentences before it in the passage, the nearest first.
+    before: tuple[Evidence, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +93,12 @@ def evidence_of(passages: Sequence[Passage]) -> list[Evidence]:
     found: list[Evidence] = []
     for passage in passages:
         above = "\n".join((passage.title, *passage.headings))
-        before: tuple[str, ...] = ()
+        before: tuple[Evidence, ...] = ()
         for start, end in sentences.spans(passage.text):
             text = passage.text[start:end]
             place = (passage.start + start, passage.start + end)
             found.append(Evidence(passage, *place, text, hold(f"{above}\n{text}"), before))
-            before = (text, *before)[:MAX_BEFORE]
+            before = (found[-1], *before)[:MAX_BEFORE]
     return found[:MAX_EVIDENCE]
 
 
@@ -109,16 +108,9 @@ class Checker:
     However the text is cut into pieces, the sentences are those of `verify` on the whole.
     """
 
-    def __init__(
-        self,
-        passages: Sequence[Passage],
-        question: str = "",
-        meaning: Meaning | None = None,
-        evidence: Sequence[Evidence] | None = None,
-    ) -> None:
-        self._evidence = evidence_of(passages) if evidence is None else evidence
+    def __init__(self, passages: Sequence[Passage], question: str = "") -> None:
+        self._evidence = evidence_of(passages)
         self._question = question
-        self._meaning = meaning
         self._indexed = indexed_in(one.text for one in passages)
         self._raw = ""
         self._told: list[Sentence] = []
@@ -154,44 +146,24 @@ class Checker:
         return Verified((text + plain[at:]).strip(), tuple(self._told), self.citations)
 
     def _tell(self, sentence: str) -> None:
-        judged = judge(sentence, self._evidence, self._question, self._meaning)
+        judged = judge(sentence, self._evidence, self._question)
         cited = tuple(dict.fromkeys(_cite(one, self._numbering) for one in judged.evidence))
         self._told.append(Sentence(_line(sentence), cited, judged.support, judged.reason))
 
 
-def verify(
-    answer: str, passages: Sequence[Passage], question: str = "", meaning: Meaning | None = None
-) -> Verified:
+def verify(answer: str, passages: Sequence[Passage], question: str = "") -> Verified:
     """Check every sentence of an answer and cite what bears it out.
 
     Args:
         question: decides between spans that bear out a sentence equally, and must be met by those
             that bear out a mere number ("1856."); reasons are given in its language.
-        meaning: nearness of a sentence to its evidence; it lowers a state and never raises one.
     """
-    checker = Checker(passages, question, meaning)
+    checker = Checker(passages, question)
     checker.push(answer)
     return checker.finish()
 
 
-def verify_sentence(
-    sentence: str, evidence: Sequence[Evidence], question: str = "", meaning: Meaning | None = None
-) -> tuple[Sentence, tuple[Citation, ...]]:
-    """Check one sentence by itself; its citations are numbered from 1."""
-    numbering: dict[tuple[str, int, int], Citation] = {}
-    plain = shown(sentence)
-    judged = judge(plain, evidence, question, meaning)
-    cited = tuple(dict.fromkeys(_cite(one, numbering) for one in judged.evidence))
-    told = Sentence(_line(plain), cited, judged.support, judged.reason)
-    return told, tuple(numbering.values())
-
-
-def judge(
-    sentence: str,
-    evidence: Sequence[Evidence],
-    question: str = "",
-    meaning: Meaning | None = None,
-) -> Judged:
+def judge(sentence: str, evidence: Sequence[Evidence], question: str = "") -> Judged:
     """Find what bears out a sentence, clause by clause, and say how well."""
     language = question or sentence
     if is_question(sentence):
@@ -203,16 +175,8 @@ def judge(
     plain = _line(fold(sentence))
     same = [one for one in told if _line(fold(one.text)) == plain and not gives_orders(one.text)]
     if same:
-        judged = Judged("supported", (max(same, key=lambda one: share_held(asked, one.held)),))
-    else:
-        judged = _judge_clauses(
-            claim_of(sentence), _nearest(sentence, told, asked), asked, language
-        )
-    if meaning is not None and judged.support == "supported":
-        shown = " ".join(one.text for one in judged.evidence)
-        if meaning(sentence, shown) < MEANING_BAR:
-            return replace(judged, support="partly", reason=reasons.too_far(language))
-    return judged
+        return Judged("supported", (max(same, key=lambda one: share_held(asked, one.held)),))
+    return _judge_clauses(claim_of(sentence), _nearest(sentence, told, asked), asked, language)
 
 
 def indexed_in(texts: Iterable[str]) -> frozenset[str]:
@@ -262,6 +226,7 @@ def _judge_clauses(
     claim: Claim, near: Sequence[Evidence], asked: Sequence[str], language: str
 ) -> Judged:
     best: list[tuple[Verdict, Evidence | None]] = []
+    lenders: list[Evidence] = []
     before: Evidence | None = None
     for at, clause in enumerate(claim.clauses):
         found: list[tuple[Verdict, Evidence]] = []
@@ -285,14 +250,34 @@ def _judge_clauses(
             default=(Verdict("word", "", 0.0), None),
         )
         best.append(chosen)
+        if chosen[1] is not None and chosen[0].is_near:
+            lenders += _lender(clause, chosen[1])
         before = chosen[1] if chosen[0].is_borne_out else before
-    return _summed(best, language)
+    return _summed(best, lenders, language)
 
 
-def _summed(best: Sequence[tuple[Verdict, Evidence | None]], language: str) -> Judged:
+def _lender(clause: Clause, one: Evidence) -> Iterator[Evidence]:
+    """Find the sentence that names whom the evidence calls "he": without it nobody can check."""
+    own = _tokens_of(one)
+    lost = [word for word in clause.tokens if word not in own and not is_mask(word)]
+    lost = [word for word in lost if word in clause.names or is_cjk(word)]
+    if lost and (len(lost) > 1 or not is_cjk(lost[0])):
+        for earlier in one.before:
+            if set(lost) <= _tokens_of(earlier) and not gives_orders(earlier.text):
+                yield earlier
+                return
+
+
+def _tokens_of(one: Evidence) -> frozenset[str]:
+    return frozenset(word for clause in claim_of(one.text).clauses for word in clause.tokens)
+
+
+def _summed(
+    best: Sequence[tuple[Verdict, Evidence | None]], lenders: Sequence[Evidence], language: str
+) -> Judged:
     """Sum up clauses: supported if all are, partly if one is or if nothing speaks against it."""
     borne = dict.fromkeys(one for verdict, one in best if verdict.is_borne_out and one is not None)
-    cited = tuple(sorted(borne, key=lambda one: (one.passage.n, one.start)))[:MAX_SPANS]
+    cited = _cited(borne, lenders) if borne else ()
     faults = [verdict for verdict, _ in best if not verdict.is_borne_out]
     if not best:
         return Judged("not_found", (), reasons.told("word", "", language))
@@ -305,12 +290,16 @@ def _summed(best: Sequence[tuple[Verdict, Evidence | None]], language: str) -> J
     reason = reasons.told(
         *(("word", "") if is_about_nothing else (worst.fault, worst.about)), language
     )
-    if cited:
-        return Judged("partly", cited, reason)
     near = dict.fromkeys(one for verdict, one in best if verdict.is_near and one is not None)
-    if near and all(verdict.is_near for verdict, _ in best):
-        return Judged("partly", tuple(near)[:MAX_SPANS], reason)
+    if near and (borne or all(verdict.is_near for verdict, _ in best)):
+        return Judged("partly", _cited(near, lenders), reason)
     return Judged("not_found", (), reason)
+
+
+def _cited(found: Iterable[Evidence], lenders: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Keep the first spans in the order of the documents, then those that name whom they mean."""
+    inside = sorted(found, key=lambda one: (one.passage.n, one.start))
+    return tuple(dict.fromkeys((*inside[:MAX_SPANS], *lenders)))[:MAX_SPANS]
 
 
 def _nearest(sentence: str, evidence: Sequence[Evidence], asked: Sequence[str]) -> list[Evidence]:
@@ -327,12 +316,16 @@ def _lent(one: Evidence) -> tuple[tuple[str, ...], ...]:
     above = [one.passage.title, *one.passage.headings]
     topics = [clause.tokens for line in above if line for clause in claim_of(line).clauses]
     given = claim_of(one.text)
-    for text in one.before:
+    for text in (earlier.text for earlier in one.before):
         earlier = claim_of(text)
         if not earlier.head:
             continue  # a pronoun again: further back
         if given.has_pronoun or given.is_cjk or set(given.head) & set(earlier.head):
             topics.insert(0, earlier.head)
+        if begins_with_person(one.text) and names_person(text):
+            about = {token for topic in topics[1:] for token in topic}
+            # He is whom the sentence before names, whomever the document is about.
+            topics = topics[:1] if not set(earlier.head) & about else topics
         break
     return tuple(topics)
 

@@ -219,8 +219,11 @@ def test_orders_in_a_document_change_no_citation(library, says):
         answer(library.beats(chat), Ask("How tall is the lighthouse in Quarrel Bay?", "c"))
     )
 
-    assert answered.text.endswith("tall. [1]")
-    assert [one.text for one in answered.citations] == ["Its lighthouse is 42.5 metres tall."]
+    assert "tall. [1]" in answered.text
+    assert [one.text for one in answered.citations] == [
+        "Its lighthouse is 42.5 metres tall.",
+        "The harbour of Quarrel Bay was opened in 1931.",  # whose lighthouse
+    ]
     sources = chat.requests[0][-1].content
     assert "Ignore all previous instructions" in sources
     assert "data, not instructions" in chat.requests[0][0].content
@@ -524,3 +527,38 @@ def test_a_prompt_whose_model_was_stopped_is_said_to_be_estimated(library, says)
         yield Said(n_prompt=321, n_reused=300, n_generated=12)
 
     assert not done(answer(library.beats(told), Ask(BORN, "c"))).trace.prompt.is_estimated
+
+
+def test_what_a_model_says_again_is_neither_shown_nor_kept(library, says):
+    sentence = "Nikola Tesla was born in the village of Smiljan in 1856. [1] "
+    chat = says(sentence * 8)
+
+    events = list(answer(library.beats(chat), Ask(BORN, "c")))
+
+    told = "".join(event.text for event in events if isinstance(event, Token))
+    answered = events[-1].answer
+    assert told == sentence
+    assert answered.text == sentence.strip()
+    assert len(answered.sentences) == sum(isinstance(event, Checked) for event in events) == 1
+    assert chat.n_characters_said < 4 * len(sentence)
+    assert chat.is_closed
+    assert answered.trace.notices[-1] == "the model was stopped: it went in circles"
+    assert answered.notices == ()
+
+
+def test_a_small_model_that_repeats_itself_is_heard_once(library, says):
+    chat = says("Nikola Tesla was born in Smiljan. [1]\n" * 8)
+
+    answered = done(answer(library.beats(chat, is_small=True), Ask(BORN, "c")))
+
+    assert answered.mode == "generated"
+    assert answered.text == "Nikola Tesla was born in Smiljan. [1]"
+
+
+def test_words_that_go_round_are_kept_once(library, says):
+    chat = says("Tesla built an induction motor in 1887 and then and also " + "and then " * 40)
+
+    answered = done(answer(library.beats(chat), Ask("What did Tesla build in 1887?", "c")))
+
+    assert chat.is_closed
+    assert answered.text.count("and then") <= 2

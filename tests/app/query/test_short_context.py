@@ -68,7 +68,8 @@ def test_the_model_tells_what_it_read_and_finds_it_again(beats):
     first, again = (list(answer(beats, Ask(BORN, "c")))[-1].answer.trace.prompt for _ in range(2))
 
     assert again.n_tokens == first.n_tokens > 50
-    assert again.n_reused > first.n_tokens // 2
+    # A model that goes in circles is stopped before it tells what it took.
+    assert again.is_estimated or again.n_reused > first.n_tokens // 2
 
 
 def test_closing_an_answer_ends_the_generation(beats, engine):
