@@ -3,7 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Whole files go to a worker: their tests share models and servers.
 N_WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(N_WORKERS) --dist loadfile
+# Hundreds of child processes would each compile our modules anew where the environment forbids to keep them.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(N_WORKERS) --dist loadfile
 
 .PHONY: help up demo setup models test test-all check fmt lint types bench clean
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -14,9 +16,9 @@ def takes(shape: type[BaseModel], *, kind: str = JSON_BODY) -> dict[str, object]
 
     References are written out: `#/$defs/…` would be looked up in the whole description.
     """
-    schema = shape.model_json_schema(by_alias=True)
-    definitions = schema.pop("$defs", {})
-    body = {"schema": _written_out(schema, definitions)}
+    schema = _schema_of(shape)
+    itself = {key: value for key, value in schema.items() if key != "$defs"}
+    body = {"schema": _written_out(itself, schema.get("$defs", {}))}
     return {"requestBody": {"required": True, "content": {kind: body}}}
 
 
@@ -25,6 +27,11 @@ def takes_form(properties: Mapping[str, object], required: list[str]) -> dict[st
     schema = {"type": "object", "properties": dict(properties), "required": required}
     content = {"multipart/form-data": {"schema": schema}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+@cache  # most of what building the routes costs; whoever asks gets a copy, written out
+def _schema_of(shape: type[BaseModel]) -> dict[str, Any]:
+    return shape.model_json_schema(by_alias=True)
 
 
 def _written_out(node: object, definitions: Mapping[str, object]) -> object:

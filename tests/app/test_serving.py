@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -348,6 +349,15 @@ def test_a_running_request_finishes_while_new_ones_are_sent_away():
         asking.join(PATIENCE_S)
 
     assert (refused, probed, answers) == (503, 200, [200])
+
+
+def test_no_search_keeps_python_to_itself_for_long_while_the_loop_waits():
+    before = sys.getswitchinterval()
+    try:
+        with serving():
+            assert sys.getswitchinterval() <= 0.001
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_the_limits_stand_in_one_place():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ingest import compact
 from ingest.compact import POLICIES, CompactionStoppedError, Compactor, Debt, Policy, is_due, rest_s
 from ingest.compact_store import (
     FORGOTTEN,
@@ -176,7 +177,8 @@ def test_a_deleted_vector_leaves_the_files_of_the_index(kb, put, tmp_path):
     assert files_with(tmp_path / "home", [row]) == []
 
 
-def test_compaction_runs_by_itself_when_nothing_is_to_do(kb, put):
+def test_compaction_runs_by_itself_when_nothing_is_to_do(kb, put, monkeypatch):
+    monkeypatch.setattr(compact, "_LOOK_S", 0.05)
     put({f"{n}.txt": f"Report {n} of the harbour." for n in range(5)})
     kb.delete_document(kb.documents()[0][0].id)
 
@@ -358,7 +360,9 @@ def test_a_step_that_fails_rests_and_its_failure_is_told_until_it_ends_well(kb, 
     assert compactor.debt("index").n_deleted == 1
     assert compactor._next_step() is None
 
-    compactor._rests.clear()
+    with compactor._changed:
+        compactor._rests.clear()
+        compactor._changed.notify_all()  # as when the time between two looks is over
     while compactor.status()["failed"]:
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -58,7 +59,8 @@ class Quire:
             return False
         self.url = address.read_text(encoding="utf-8").split()[0].rstrip("/")
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            # Without certificates: reading them takes more than the rest of a look.
+            return httpx.get(f"{self.url}/readyz", timeout=5, verify=False).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -93,6 +95,20 @@ def quire(tmp_path, starter_models):
 
     yield make
     for process in made:
+        process.stop()
+
+
+@contextmanager
+def one_quire(home: Path, models: Path, verb: str, *flags: str) -> Iterator[Quire]:
+    """Make a process that several tests share; the developer's own variables stay out of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):  # noqa: TID251
+            if name.startswith(("QUIRE_", "OLLAMA_")):
+                patch.delenv(name)
+        process = Quire(home, models, verb, *flags)
+    try:
+        yield process
+    finally:
         process.stop()
 
 

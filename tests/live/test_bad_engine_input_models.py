@@ -12,7 +12,7 @@ import pytest
 from tests.live.bad_engine import HEALTHY, EngineProcess, install, remove, smuggle, write_tiny
 from tests.live.mutations import damaged, take_apart
 
-N_USUAL, N_ALL = 16, 300
+N_USUAL, N_ALL = 8, 300
 KINDS = ("llama", "qwen2vl", "qwen3", "bert", "reranker", "smollm")
 
 
@@ -128,10 +128,11 @@ def check(engine, files, seeds):
     return tally
 
 
+@pytest.mark.timeout(400)
 def test_some_damaged_files(engine, files):
     tally = check(engine, files, range(N_USUAL))
 
-    assert tally["refused"] > 5  # else nothing was damaged
+    assert tally["refused"] > 2  # else nothing was damaged
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import all_documents, settled
+from tests.live.conftest import all_documents, one_quire, settled
 from tests.ui.conftest import ROOT
 from tests.ui.test_browser import ARGS, CHROMIUM
 from ui.words import Words
@@ -121,17 +121,27 @@ class Visit:
     def picture(self, name: str) -> None:
         folder = ROOT / "artifacts" / "ui"
         folder.mkdir(parents=True, exist_ok=True)
-        self.page.wait_for_timeout(400)  # until fades are over; for the eye only
-        self.page.screenshot(path=folder / f"story-{self.look.name}-{name}.png")
+        file = folder / f"story-{self.look.name}-{name}.png"
+        self.page.screenshot(path=file, animations="disabled")  # fades are over at once
         wide = self.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= self.page.viewport_size["width"], name
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, starter_models):
+    """A server that has read the samples, with a client; in the end it goes without complaint."""
+    home = tmp_path_factory.mktemp("story") / "quire"
+    with one_quire(home, starter_models, "up") as process:
+        client = process.start()
+        settled(client)
+        yield process, client
+        assert process.end(signal.SIGTERM) == 0
+        assert "Traceback" not in process.output()
+
+
 @pytest.mark.parametrize("look", [ENGLISH, CHINESE], ids=lambda look: look.name)
-def test_the_whole_story(quire, tmp_path, look):
-    process = quire("up")
-    client = process.start()
-    settled(client)
+def test_the_whole_story(served, tmp_path, look):
+    process, client = served
     note = tmp_path / look.file
     note.write_text(look.text, "utf-8")
     look.failures.clear()
@@ -143,7 +153,7 @@ def test_the_whole_story(quire, tmp_path, look):
             add(visit, note)
             ask_and_look(visit)
             opinion(visit)
-            rename(visit, "Rockets 火箭")
+            rename(visit, f"Rockets 火箭 {look.language}")
             delete(visit, client)
             ask_again(visit)
             look_around(visit)
@@ -153,8 +163,6 @@ def test_the_whole_story(quire, tmp_path, look):
         browser.close()
 
     assert look.failures == []
-    assert process.end(signal.SIGTERM) == 0
-    assert "Traceback" not in process.output()
 
 
 def add(visit: Visit, note: Path) -> None:

@@ -7,21 +7,23 @@ import time
 from tests.live.conftest import all_documents, finished
 
 N_FILES = 60
+N_TORN = 40
+N_ENTRIES = 20  # of each; some are cut in two
 TOPICS = ["copper", "salt", "wool", "timber", "glass", "amber"]
 
 
-def documents():
-    for n in range(N_FILES):
+def documents(n_files):
+    for n in range(n_files):
         topic = TOPICS[n % len(TOPICS)]
         body = "\n\n".join(
             f"Ledger {n}, entry {k}: the harbour shipped {n * 100 + k} barrels of {topic}."
-            for k in range(40)
+            for k in range(N_ENTRIES)
         )
         yield f"ledger-{n}.md", f"# Ledger {n}\n\n{body}\n".encode()
 
 
-def send(client):
-    files = [("files", (name, data, "text/markdown")) for name, data in documents()]
+def send(client, n_files=N_FILES):
+    files = [("files", (name, data, "text/markdown")) for name, data in documents(n_files)]
     answer = client.post("/kb/documents", files=files, data={"collection": "ledgers"})
     assert answer.status_code == 202, answer.text
     return answer.json()["job_id"]
@@ -37,9 +39,9 @@ def wait_until_some(client, job_id, n):
     raise AssertionError(f"nothing happens: {job}")
 
 
-def check_whole(quire, client):
+def check_whole(quire, client, n_files=N_FILES):
     found = all_documents(client, "ledgers")
-    assert sorted(one["path"] for one in found) == sorted(name for name, _ in documents())
+    assert sorted(one["path"] for one in found) == sorted(name for name, _ in documents(n_files))
     for one in found:
         text = client.get(f"/kb/documents/{one['id']}/text").json()["text"]
         assert text.startswith("# Ledger")
@@ -71,7 +73,7 @@ def test_killed_three_times_in_the_middle_it_finishes_without_loss_or_double(qui
 def test_torn_vector_files_after_a_kill_do_not_take_the_server_down(quire):
     process = quire()
     client = process.start()
-    finished(client, send(client))
+    finished(client, send(client, N_TORN))
     process.end(signal.SIGKILL)
     torn = [path for path in (process.home / "chroma").rglob("*.bin") if path.stat().st_size > 100]
     assert torn
@@ -81,5 +83,5 @@ def test_torn_vector_files_after_a_kill_do_not_take_the_server_down(quire):
 
     client = process.start()
 
-    check_whole(process, client)
+    check_whole(process, client, N_TORN)
     assert client.get("/healthz").json() == {"status": "ok"}

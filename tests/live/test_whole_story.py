@@ -4,14 +4,23 @@ import signal
 
 import pytest
 
-from tests.live.conftest import all_documents, finished, settled
+from tests.live.conftest import all_documents, finished, one_quire, settled
 
+pytestmark = pytest.mark.timeout(300)
 QUESTION = "How long is the warranty on the Heron lamp?"
 
 
-def test_citations_of_the_sample_documents_are_slices_of_their_texts(quire):
-    client = quire("up", "--no-ui").start()
-    settled(client)
+@pytest.fixture(scope="module")
+def client(tmp_path_factory, starter_models):
+    """Speak to a server that has read the samples."""
+    home = tmp_path_factory.mktemp("samples") / "quire"
+    with one_quire(home, starter_models, "up", "--no-ui") as process:
+        client = process.start()
+        settled(client)
+        yield client
+
+
+def test_citations_of_the_sample_documents_are_slices_of_their_texts(client):
     samples = all_documents(client, "default")
     assert len(samples) >= 13
     assert {one["path"].rsplit(".", 1)[-1] for one in samples} >= {
@@ -34,10 +43,7 @@ def test_citations_of_the_sample_documents_are_slices_of_their_texts(quire):
     assert any("starter model" in notice for notice in status["notices"])
 
 
-def test_what_the_documents_do_not_say_is_not_invented(quire):
-    client = quire("up", "--no-ui").start()
-    settled(client)
-
+def test_what_the_documents_do_not_say_is_not_invented(client):
     for question in ("Who won the football world cup in 1998?", "谁发现了青霉素？"):
         told = client.post("/kb/query", json={"question": question}).json()
 
@@ -45,7 +51,6 @@ def test_what_the_documents_do_not_say_is_not_invented(quire):
         assert told["citations"] == []
 
 
-@pytest.mark.timeout(300)
 def test_an_index_of_another_model_answers_by_its_own(quire, starter_models):
     process = quire("up", "--no-ui")
     client = process.start()
@@ -64,8 +69,7 @@ def test_an_index_of_another_model_answers_by_its_own(quire, starter_models):
     client.request("DELETE", "/api/delete", json={"model": "other:1"})
 
 
-def test_an_upload_reports_each_bad_file_and_keeps_the_good_ones(quire):
-    client = quire().start()
+def test_an_upload_reports_each_bad_file_and_keeps_the_good_ones(client):
     files = [
         ("files", ("good.txt", b"The depot in Leeds closes at six.", "text/plain")),
         ("files", ("empty.md", b"", "text/markdown")),

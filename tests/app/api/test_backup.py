@@ -103,7 +103,7 @@ def test_a_backup_says_what_it_is_and_is_noted(taken):
 def test_findings_come_with_levels_and_cures(taken):
     findings = taken[-1]
 
-    assert {"level", "what", "cure"} == set(findings[0])
+    assert set(findings[0]) == {"level", "what", "cure", "code", "values"}
     told = " ".join(one["what"] for one in findings)
     for part in ("Python", "GiB free", "kb.sqlite3 is sound", "the newest backup is 0 days old"):
         assert part in told

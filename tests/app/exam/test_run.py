@@ -128,7 +128,9 @@ def test_without_a_reranker_there_is_nothing_to_judge(shelf, cases):
         judge_reranker(shelf.beats(), "default", cases, digest_of(shelf))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in range(1, 6))]
+)
 def test_a_random_reranker_gets_no_say(shelf, cases, seed):
     rng = random.Random(seed)
     beats = shelf.beats(rerank=lambda _, texts: [rng.random() for _ in texts], reranker="random")

@@ -42,7 +42,7 @@ FINAL = Final(
     context=(1, 2, 3),
 )
 HELLO = (Piece("Hel"), Piece("lo"), FINAL)
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 def write_gguf(path, architecture, **keys):

@@ -74,7 +74,7 @@ def test_a_client_that_leaves_a_stream_ends_the_generation(server, engine):
         next(reply.iter_lines())
         assert engine.n_open == 1
 
-    assert engine.closed.wait(2)
+    assert engine.closed.wait(WAIT_S)
 
 
 def test_a_client_that_leaves_before_the_answer_is_whole_ends_the_generation(server, engine):
@@ -83,7 +83,7 @@ def test_a_client_that_leaves_before_the_answer_is_whole_ends_the_generation(ser
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{server}/api/generate", json=asking(stream=False), timeout=0.3)
 
-    assert engine.closed.wait(2)
+    assert engine.closed.wait(WAIT_S)
 
 
 def test_a_client_that_leaves_several_streams_ends_them_all(server, engine):
@@ -117,7 +117,7 @@ def test_an_engine_without_a_token_yet_is_stopped_at_its_next_sign_of_life(serve
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{server}/api/generate", json=asking(), timeout=0.3)
 
-    assert engine.closed.wait(2)
+    assert engine.closed.wait(WAIT_S)
 
 
 def test_an_iterator_that_can_be_closed_from_outside_is_told_at_once(library):
@@ -129,7 +129,7 @@ def test_an_iterator_that_can_be_closed_from_outside_is_told_at_once(library):
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{url}/api/generate", json=asking(), timeout=0.3)
 
-        assert told.closed.wait(2)
+        assert told.closed.wait(WAIT_S)
 
 
 def test_many_streams_run_at_once_and_leave_room_for_other_requests(server, engine):

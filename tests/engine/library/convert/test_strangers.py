@@ -46,11 +46,25 @@ def folder(request, make_model, tmp_path_factory):
     return target
 
 
-@given(data=st.data())
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+def strange(n_examples):
+    """Give a test that many examples of anything anywhere."""
+    checks = [HealthCheck.function_scoped_fixture]
+    chosen = settings(max_examples=n_examples, deadline=None, suppress_health_check=checks)
+    return lambda test: given(data=st.data())(chosen(test))
+
+
+@strange(40)
 def test_any_value_anywhere_is_refused_or_converted(data, folder):
+    check(data, folder)
+
+
+@pytest.mark.slow
+@strange(400)
+def test_any_of_many_values_anywhere_is_refused_or_converted(data, folder):
+    check(data, folder)
+
+
+def check(data, folder):
     path = folder / data.draw(st.sampled_from(FILES))
     before = path.read_text(encoding="utf-8")
     whole = json.loads(before)
