@@ -46,7 +46,7 @@ class Sockets:
         """Let an application have a socket for as long as who opened it may come in."""
         held = _Held(receive, send)
         self._held[held] = shown
-        if self._watching is None:
+        if self._watching is None or self._watching.done():
             self._watching = asyncio.get_running_loop().create_task(self._watch())
         try:
             await app(scope, held.receive, held.send)
