@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ingest.documents_store import Documents
 from ingest.embedders import Embedders
+from ingest.errors import ModelMissingError
 from ingest.search_store import Searches
 from ingest.spaces_store import SpacesStore
 from ingest.types import Hit, Space, Vectors
@@ -49,7 +50,9 @@ class Nearest:
         current, following = spaces["current"], spaces.get("next")
         vector = self._vector(current, query)
         if following is None or not self._embedders.has(following):
-            return [] if vector is None else self.to_vector(collection, vector, k, document_ids)
+            if vector is None:
+                return []
+            return self._asked(collection, current, vector, k, document_ids)
         other = self._vector_if_any(following, query)
         new = [] if other is None else self._asked(collection, following, other, k, document_ids)
         if vector is None:
@@ -71,9 +74,10 @@ class Nearest:
         return self._asked(collection, space, vector, k, document_ids)
 
     def _vector(self, space: Space, query: str) -> Vectors | None:
-        if not self._embedders.has(space):
+        try:
+            embedder = self._embedders.of(space)
+        except ModelMissingError:
             return None
-        embedder = self._embedders.of(space)
         return embedder.embed([embedder.query_prefix + query], True)
 
     def _vector_if_any(self, space: Space, query: str) -> Vectors | None:

@@ -115,6 +115,29 @@ def slice_of(connection: sqlite3.Connection, document: str, start: int, end: int
     return "".join(row[0] for row in rows)[start - shift : end - shift]
 
 
+def slices_of(
+    connection: sqlite3.Connection, spans: Sequence[tuple[str, int, int]]
+) -> Iterator[str]:
+    """Read slices of texts; a part of a text is read once where its slices follow each other.
+
+    Args:
+        spans: (document, start, end).
+    """
+    known, part = ("", -1), ""
+    for document, start, end in spans:
+        first = start // PART_CHARACTERS
+        if first != max(start, end - 1) // PART_CHARACTERS:
+            yield slice_of(connection, document, start, end)
+            continue
+        if known != (document, first):
+            known = (document, first)
+            part = slice_of(
+                connection, document, first * PART_CHARACTERS, (first + 1) * PART_CHARACTERS
+            )
+        shift = first * PART_CHARACTERS
+        yield part[start - shift : end - shift]
+
+
 def chunks_of(
     connection: sqlite3.Connection, space_id: int, document: str, text: str
 ) -> Iterator[tuple[int, Chunk]]:

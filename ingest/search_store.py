@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ingest import rows_store as rows
 from ingest.lexical import match_expression
@@ -48,7 +49,7 @@ class Searches:
             scores = asked.of(connection, spaces["current"].id)
             if is_next_asked and "next" in spaces:
                 scores |= asked.of(connection, spaces["next"].id, but_of=spaces["current"].id)
-            return _hits(connection, scores)[:k]
+            return _hits(connection, scores, number)[:k]
 
     def hits(self, collection: str, scores: Mapping[int, float]) -> tuple[list[Hit], list[int]]:
         """Turn chunk ids into hits, best first.
@@ -61,8 +62,8 @@ class Searches:
         """
         with self._store.reading() as connection:
             number = collection_number(connection, collection)
-            alive = _alive(connection, number, list(scores))
-            hits = _hits(connection, {one: scores[one] for one in alive})
+            hits = _hits(connection, scores, number)
+        alive = {hit.chunk_id for hit in hits}
         return hits, [one for one in scores if one not in alive]
 
     def counterparts(self, space_id: int, chunk_ids: Sequence[int]) -> dict[int, int]:
@@ -114,28 +115,19 @@ class _Asked:
         return dict(found)
 
 
-def _alive(connection: sqlite3.Connection, number: int, ids: Sequence[int]) -> set[int]:
-    alive: set[int] = set()
-    for batch in rows.batches(ids):
-        statement = (
-            "SELECT id FROM chunks WHERE collection_id IN (SELECT id FROM spaces WHERE"
-            f" collection_id = ?) AND id IN ({rows.marks(batch)})"
-        )
-        alive.update(row[0] for row in connection.execute(statement, (number, *batch)))
-    return alive
-
-
-def _hits(connection: sqlite3.Connection, scores: Mapping[int, float]) -> list[Hit]:
-    hits: list[Hit] = []
+def _hits(connection: sqlite3.Connection, scores: Mapping[int, float], number: int) -> list[Hit]:
+    """Read chunks of a collection, best first; others are left out."""
+    found: list[sqlite3.Row] = []
     for batch in rows.batches(list(scores)):
-        rows_found = connection.execute(
-            f"{_HITS} WHERE k.id IN ({rows.marks(batch)})", batch
-        ).fetchall()
-        hits += [_hit(connection, row, scores[row[0]]) for row in rows_found]
+        statement = f"{_HITS} AND k.id IN ({rows.marks(batch)})"
+        found += connection.execute(statement, (number, *batch))
+    found.sort(key=lambda row: (row[1], row[6]))  # what stands together is read together
+    texts = rows.slices_of(connection, [(row[1], row[6], row[7]) for row in found])
+    hits = [_hit(row, text, scores[row[0]]) for row, text in zip(found, texts, strict=True)]
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))
 
 
-def _hit(connection: sqlite3.Connection, row: sqlite3.Row, score: float) -> Hit:
+def _hit(row: sqlite3.Row, text: str, score: float) -> Hit:
     number, document, path, title, page, headings, start, end, *around = row
     parent_start, parent_end, previous_id, next_id, language = around
     return Hit(
@@ -144,10 +136,10 @@ def _hit(connection: sqlite3.Connection, row: sqlite3.Row, score: float) -> Hit:
         path=path or "",
         title=title,
         page=page,
-        headings=tuple(json.loads(headings)),
+        headings=_headings(headings),
         start=start,
         end=end,
-        text=rows.slice_of(connection, document, start, end),
+        text=text,
         score=score,
         # A chunk that was stored without a parent is its own.
         parent=(parent_start, parent_end) if parent_end else (start, end),
@@ -155,6 +147,11 @@ def _hit(connection: sqlite3.Connection, row: sqlite3.Row, score: float) -> Hit:
         next_id=next_id,
         language=language,
     )
+
+
+@lru_cache(maxsize=1024)  # many chunks stand under the same ones
+def _headings(written: str) -> tuple[str, ...]:
+    return tuple(json.loads(written))
 
 
 _HITS = """
@@ -167,6 +164,8 @@ _HITS = """
             AND start > k.start ORDER BY start LIMIT 1),
         k.language
     FROM chunks k JOIN documents d ON d.id = k.document_id
+    -- The plus keeps SQLite from beginning with all documents of the collection.
+    WHERE +d.collection_id = ?
 """
 _COUNTERPARTS = """
     SELECT n.id, c.id, max(c.start, n.start) - min(c."end", n."end") AS overlap_below_zero

@@ -264,9 +264,10 @@ def allowed(
 
 def keeps(filters: Filters, hit: Hit) -> bool:
     """Tell whether a passage stands under a heading that is asked for."""
-    above = fold(" > ".join((hit.title, *hit.headings)))
-    if filters.headings and not any(_names(one, above) for one in filters.headings):
-        return False
+    if filters.headings:
+        above = fold(" > ".join((hit.title, *hit.headings)))
+        if not any(_names(one, above) for one in filters.headings):
+            return False
     return all(keeps(one, hit) for one in filters.also)
 
 

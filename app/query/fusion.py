@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from app.query.words import CJK, cjk_share, content_terms, fold, is_cjk, stem
+from app.query.sought import terms_in, terms_in_folded
+from app.query.words import cjk_share, content_terms, fold
 from ingest.types import Hit
 
 # Shares of the dense leg. Measured on XQuAD, CMRC and Chroma's chunking corpora: from 0.4 to 0.6
@@ -42,30 +43,6 @@ class Holds(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A text that is searched, not taken apart as by `words.hold`.
-
-    A search sees a hundred texts for the first time, and asks each for ten terms.
-    """
-
-    folded: str
-
-    def has(self, term: str) -> bool:
-        """Tell whether the text holds a term of `content_terms`."""
-        if is_cjk(term):
-            return term in self.folded
-        stump = term[:-1] if len(term) > 3 else term  # which all its forms begin with: cit(y, ies)
-        at = self.folded.find(stump)
-        while at >= 0:
-            if not (at and _LETTER.match(self.folded, at - 1)):
-                rest = _LETTERS.match(self.folded, at + len(stump))
-                if stem(self.folded[at : rest.end() if rest else None]) == term:
-                    return True
-            at = self.folded.find(stump, at + 1)
-        return False
-
-
 _MANY_LANGUAGES = (
     "bge-m3", "multilingual", "qwen3-embedding", "nomic-embed-text-v2", "embeddinggemma",
     "snowflake-arctic-embed2", "labse", "jina-embeddings-v3", "jina-embeddings-v4", "gte-qwen",
@@ -76,8 +53,6 @@ _ENGLISH_ONLY = (
     "gte-small", "gte-base", "gte-large", "e5-small", "e5-base", "e5-large",
     "granite-embedding", "paraphrase-minilm",
 )  # fmt: skip
-_LETTER = re.compile(rf"[^\W_{CJK}]")
-_LETTERS = re.compile(rf"[^\W_{CJK}]*")
 _STOPS = re.compile(r"[.!?]\s+|[\u3002\uff01\uff1f\uff1b\n]+\s*")
 _BGE = re.compile(r"bge-(?:small|base|large)(?:-(en|zh))?")
 
@@ -108,16 +83,15 @@ def fuse(query: str, dense: Sequence[Hit], lexical: Sequence[Hit], weight: float
         weight: share of the dense leg, from 0 to 1.
     Source: convex combination as in Bruch et al. 2022, arXiv:2210.11934; the scaling is ours.
     """
-    known = _known(dense, lexical)
+    known = {hit.chunk_id: hit for hit in (*lexical, *dense)}
     cosines = {hit.chunk_id: max(0.0, min(1.0, hit.score)) for hit in dense}
-    matches = _scaled(lexical, _weights(query, known))
+    matches = _scaled(lexical, _weights(content_terms(query), known.values()))
     unseen = min(cosines.values(), default=0.0)  # below the dense list: at most its last score
     ranks = {"dense": _ranks(dense), "lexical": _ranks(lexical)}
     scored = [
-        replace(
-            hit,
-            score=weight * cosines.get(one, unseen) + (1 - weight) * matches.get(one, 0.0),
-            legs={leg: places[one] for leg, places in ranks.items() if one in places},
+        hit.scored(
+            weight * cosines.get(one, unseen) + (1 - weight) * matches.get(one, 0.0),
+            {leg: places[one] for leg, places in ranks.items() if one in places},
         )
         for one, hit in known.items()
     ]
@@ -132,10 +106,16 @@ def weighed(query: str, fused: Sequence[Hit]) -> list[Hit]:
     of the document that is about it. The shares of the question's words count by their idf among
     all the hits.
     """
-    weights = _weights(query, {hit.chunk_id: hit for hit in fused})
-    head = [replace(hit, score=_weighed(hit, weights, fused) / _HIGHEST) for hit in fused[:HEAD]]
+    weights = _weights(content_terms(query), fused)
+    by_document: defaultdict[str, list[Hit]] = defaultdict(list)
+    for hit in fused:
+        by_document[hit.document_id].append(hit)
+    head = [
+        hit.scored(_weighed(hit, weights, by_document[hit.document_id]) / _HIGHEST)
+        for hit in fused[:HEAD]
+    ]
     lowest = min((hit.score for hit in head), default=0.0)
-    tail = [replace(hit, score=min(lowest, hit.score / _HIGHEST)) for hit in fused[HEAD:]]
+    tail = [hit.scored(min(lowest, hit.score / _HIGHEST)) for hit in fused[HEAD:]]
     return best_first(head) + tail
 
 
@@ -148,7 +128,7 @@ def blend(own: Sequence[Hit], condensed: Sequence[Hit], own_share: float = OWN_W
         for hit in hits:
             scores[hit.chunk_id] = scores.get(hit.chunk_id, 0.0) + share * hit.score
             known[hit.chunk_id] = hit
-    return best_first([replace(hit, score=scores[one]) for one, hit in known.items()])
+    return best_first([hit.scored(scores[one]) for one, hit in known.items()])
 
 
 def joined(whole: Sequence[Hit], parts: Sequence[Sequence[Hit]]) -> list[Hit]:
@@ -163,9 +143,9 @@ def joined(whole: Sequence[Hit], parts: Sequence[Sequence[Hit]]) -> list[Hit]:
     added: dict[int, Hit] = {}
     for hits in parts:
         if hits and hits[0].chunk_id not in there:
-            added[hits[0].chunk_id] = replace(hits[0], score=min(lowest, hits[0].score))
+            added[hits[0].chunk_id] = hits[0].scored(min(lowest, hits[0].score))
     tail = [
-        replace(hit, score=min([hit.score, *(one.score for one in added.values())]))
+        hit.scored(min([hit.score, *(one.score for one in added.values())]))
         for hit in rest
         if hit.chunk_id not in added
     ]
@@ -177,29 +157,25 @@ def scaled_to(hits: Sequence[Hit], top: float) -> list[Hit]:
     best = max((hit.score for hit in hits), default=0.0)
     if best <= 0:
         return list(hits)
-    return [replace(hit, score=hit.score * top / best) for hit in hits]
+    return [hit.scored(hit.score * top / best) for hit in hits]
 
 
 def idf_of(terms: Sequence[str], texts: Sequence[Holds]) -> dict[str, float]:
     """Weigh terms by how few of the texts hold them (BM25's idf, never below 0)."""
-    n = len(texts)
-    counts = {term: sum(text.has(term) for text in texts) for term in terms}
-    return {term: math.log(1 + (n - count + 0.5) / (count + 0.5)) for term, count in counts.items()}
+    return {term: _idf(len(texts), sum(text.has(term) for text in texts)) for term in terms}
 
 
-def coverage(
-    weights: Mapping[str, float], text: Holds, missing: frozenset[str] = frozenset()
-) -> float:
-    """Tell the share of the terms' weight that a text holds.
+def coverage(weights: Mapping[str, float], held: Collection[str]) -> float:
+    """Tell the share of the terms' weight that a text has.
 
     Args:
-        missing: terms that are known not to be there.
+        held: those of the terms that are in the text.
     """
-    held = [term for term in weights if term not in missing and text.has(term)]
     total = sum(weights.values())
     if total <= 0:
         return len(held) / len(weights) if weights else 1.0
-    return sum(weights[term] for term in held) / total
+    # In the order of the terms: a sum of floats hangs on it.
+    return sum(weight for term, weight in weights.items() if term in held) / total
 
 
 def best_first(hits: Sequence[Hit]) -> list[Hit]:
@@ -207,40 +183,34 @@ def best_first(hits: Sequence[Hit]) -> list[Hit]:
     return sorted(hits, key=lambda hit: (-hit.score, hit.document_id, hit.start))
 
 
-def _weighed(hit: Hit, weights: Mapping[str, float], fused: Sequence[Hit]) -> float:
+def _weighed(hit: Hit, weights: Mapping[str, float], document: Sequence[Hit]) -> float:
     if not weights:
         return hit.score
-    around = sorted((one.score for one in fused if _is_near(one, hit)), reverse=True)
-    whole = asked(_whole(hit))
-    missing = frozenset(term for term in weights if not whole.has(term))
-    said = max((coverage(weights, one, missing) for one in _sentences(hit.text)), default=0.0)
+    around = sorted((one.score for one in document if _is_near(one, hit)), reverse=True)
+    held = terms_in(tuple(weights), _whole(hit))
+    there = tuple(term for term in weights if term in held)
+    said = max(
+        (coverage(weights, terms_in_folded(there, one)) for one in _sentences(hit.text)),
+        default=0.0,
+    )
     return (
         hit.score
-        + COVERED * coverage(weights, whole, missing)
+        + COVERED * coverage(weights, held)
         + SAID_AT_ONCE * said
-        + TITLED * coverage(weights, asked(_above(hit)), missing)
+        + TITLED * coverage(weights, terms_in(there, _above(hit)))
         + NEIGHBOURS * sum(around[:MAX_NEIGHBOURS])
     )
 
 
 def _is_near(one: Hit, hit: Hit) -> bool:
-    return (
-        one.document_id == hit.document_id
-        and one.chunk_id != hit.chunk_id
-        and abs(one.start - hit.start) < NEARBY
-    )
+    return one.chunk_id != hit.chunk_id and abs(one.start - hit.start) < NEARBY
 
 
-@lru_cache(maxsize=4096)
-def asked(text: str) -> Holds:
-    """Read a text once, to ask it for few terms; says what `words.hold` says."""
-    return _Text(fold(text))
-
-
-@lru_cache(maxsize=4096)
-def _sentences(text: str) -> tuple[_Text, ...]:
+@lru_cache(maxsize=1024)
+def _sentences(text: str) -> tuple[str, ...]:
     """Cut a text roughly: whether a stop ends an abbreviation matters little here."""
-    return tuple(_Text(fold(one)) for one in _STOPS.split(text) if one)
+    lines = "\n".join(_STOPS.split(text))  # none has a line break, and folding makes none
+    return tuple(one for one in fold(lines).split("\n") if one)
 
 
 def _language(model: str) -> str:
@@ -251,12 +221,16 @@ def _language(model: str) -> str:
     return "en" if any(family in model for family in _ENGLISH_ONLY) else "many"
 
 
-def _known(dense: Sequence[Hit], lexical: Sequence[Hit]) -> dict[int, Hit]:
-    return {hit.chunk_id: hit for hit in (*lexical, *dense)}
+def _weights(terms: tuple[str, ...], hits: Collection[Hit]) -> dict[str, float]:
+    counts = dict.fromkeys(terms, 0)
+    for hit in hits:
+        for term in terms_in(terms, _whole(hit)):
+            counts[term] += 1
+    return {term: _idf(len(hits), count) for term, count in counts.items()}
 
 
-def _weights(query: str, known: Mapping[int, Hit]) -> dict[str, float]:
-    return idf_of(content_terms(query), [asked(_whole(hit)) for hit in known.values()])
+def _idf(n_texts: int, n_holding: int) -> float:
+    return math.log(1 + (n_texts - n_holding + 0.5) / (n_holding + 0.5))
 
 
 def _scaled(lexical: Sequence[Hit], weights: Mapping[str, float]) -> dict[int, float]:
@@ -264,7 +238,7 @@ def _scaled(lexical: Sequence[Hit], weights: Mapping[str, float]) -> dict[int, f
     best = max(lexical, key=lambda hit: hit.score, default=None)
     if best is None or best.score <= 0:
         return {}
-    held = coverage(weights, asked(_whole(best)))
+    held = coverage(weights, terms_in(tuple(weights), _whole(best)))
     return {hit.chunk_id: held * hit.score / best.score for hit in lexical}
 
 

@@ -76,4 +76,4 @@ def _search(
     weight = dense_weight(beats.embedding_model(ask.collection), query)
     fused = fuse(query, dense, lexical, weight)
     hits = weighed(query, fused) if is_weighed else fused
-    return Retrieved(tuple(hits), dense, lexical, weight, confidence_of(fused))
+    return Retrieved(tuple(hits), dense, lexical, weight, confidence_of(query, fused, hits))

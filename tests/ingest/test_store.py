@@ -41,6 +41,28 @@ def test_readers_see_one_state_while_somebody_writes(store):
     assert store.meta("a") == "new"
 
 
+def test_readers_see_the_file_as_memory_and_the_writer_does_not(store):
+    with store.reading() as connection:
+        assert connection.execute("PRAGMA mmap_size").fetchone()[0] > 0
+    with store.writing() as connection:
+        assert connection.execute("PRAGMA mmap_size").fetchone() == (0,)
+
+
+def test_a_reader_of_before_reads_on_after_the_file_has_become_short(store):
+    values = {f"key {at}": f"{at} " * 5_000 for at in range(100)}
+    for key, value in values.items():
+        store.set_meta(key, value)
+    store.truncate_log()
+    assert store.meta("key 99") == values["key 99"]
+
+    store.drop_meta(list(values)[1:])
+    assert store.rewrite(lambda: False)
+    assert store.truncate_log()
+
+    assert store.meta("key 0") == values["key 0"]
+    assert store.meta("key 99") is None
+
+
 def test_a_file_that_is_no_catalogue_is_refused(tmp_path):
     (tmp_path / "kb.sqlite3").write_text("not a database " * 100, encoding="utf-8")
 
