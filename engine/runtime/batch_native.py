@@ -53,6 +53,11 @@ class Batch:
         begin, end = self.n_tokens, self.n_tokens + len(tokens)
         if end > self.room:
             raise RuntimeFailedError(f"a step of {self.room} tokens has no room for {end}")
+        if len(tokens) == 1:  # of a stream; ranges would take ten times as long
+            self._tokens[begin], self._positions[begin] = tokens[0], position
+            self._sequences[begin], self._outputs[begin] = sequence, n_outputs > 0
+            self.n_tokens = self._batch.n_tokens = end
+            return begin
         self._tokens[begin:end] = tokens
         self._positions[begin:end] = range(position, position + len(tokens))
         self._sequences[begin:end] = sequence

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -50,15 +49,10 @@ class ComputeThread:
         self._calls: queue.SimpleQueue[_Call[object]] = queue.SimpleQueue()
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._spent_s = 0.0
 
-    def spent_s(self) -> float:
-        """Tell the processor time of everything that it computed, in seconds of this one thread.
-
-        A clock for what steps cost: on a machine with other work the time on the wall differed
-        fourfold between equal steps (2 cores, load 8).
-        """
-        return self._spent_s
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for what runs now to end."""
+        return not self._calls.empty()
 
     def run(self, work: Callable[[], T]) -> T:
         """Compute in that thread and wait for the end, also where a signal interrupts the wait.
@@ -89,9 +83,7 @@ class ComputeThread:
     def _run(self) -> None:
         while True:
             call = self._calls.get()
-            began_s = time.thread_time()
             call.compute()
-            self._spent_s += time.thread_time() - began_s
             call.ended.release()
             del call  # and what it refers to
 

@@ -8,10 +8,8 @@ import numpy as np
 
 from engine.errors import LoadError
 from engine.runtime.batch_native import Batch
-from engine.runtime.gate import Gate
 from engine.runtime.llama import Context, Model
 from engine.runtime.seating import common_prefix
-from engine.types import Priority
 
 CATCH_UP = 256  # tokens of one text that are computed before a step: a stream waits for them
 _MAX_EXTRA_TOKENS = 128  # by which the vocabularies may differ at their end: padding
@@ -42,14 +40,12 @@ def check_vocabulary(target: Model, draft: Model, name: str, draft_name: str) ->
 
 
 class DraftModel:
-    """A second model that runs ahead of the first, greedily.
+    """A second model that runs ahead of the first, greedily; who asks it holds the gate.
 
     Invariant: `_held[sequence]` are the tokens that its context holds of that sequence.
     """
 
-    def __init__(
-        self, model: Model, context: Context, *, n_vocab: int, gate: Gate, name: str = ""
-    ) -> None:
+    def __init__(self, model: Model, context: Context, *, n_vocab: int, name: str = "") -> None:
         """Take over a model and its context; `close` frees both.
 
         Args:
@@ -63,7 +59,7 @@ class DraftModel:
                 f'"{name}" cannot draft, for its memory drops no single tokens (it is recurrent); '
                 "name another one as draft_model"
             )
-        self._model, self._context, self._gate = model, context, gate
+        self._model, self._context = model, context
         self._batch = Batch(context.n_batch)
         self._n_tokens = min(n_vocab, model.n_vocab)
         self._held: dict[int, list[int]] = {}
@@ -118,13 +114,12 @@ class DraftModel:
         return drafted
 
     def _decode(self) -> None:
-        with self._gate.hold(Priority.INTERACTIVE):
-            try:
-                self._context.decode(self._batch)
-            except BaseException:
-                self._context.forget_all()  # nobody knows what it holds now
-                self._held.clear()
-                raise
+        try:
+            self._context.decode(self._batch)
+        except BaseException:
+            self._context.forget_all()  # nobody knows what it holds now
+            self._held.clear()
+            raise
 
     def close(self) -> None:
         """Free the context and the model."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -81,10 +81,12 @@ class Gate:
         self._waiting: list[Ticket] = []
         self._numbers = itertools.count()
         self._is_held = False
+        self._holder = Priority.BACKGROUND
         self._began_s = 0.0
         self._break_off: Callable[[], None] | None = None  # what ends the holder's step
         self._is_broken_off = False
         self._past = Past()
+        self._next: Ticket | None = None  # to whom the last holder handed it over
 
     @contextmanager
     def hold(
@@ -107,8 +109,16 @@ class Gate:
         finally:
             self._release(priority)
 
+    def is_wanted(self) -> bool:
+        """Whether the holder, who has done a step, is to let go: somebody waits.
+
+        Who keeps on holding begins anew with that: no step of its runs too long.
+        """
+        self._began_s = time.monotonic()
+        return bool(self._waiting)
+
     def held_s(self) -> float:
-        """Tell for how long the computation of now has run; 0 if there is none."""
+        """Tell for how long the step of now has run; 0 if nobody computes."""
         with self._condition:
             return time.monotonic() - self._began_s if self._is_held else 0.0
 
@@ -116,7 +126,8 @@ class Gate:
         """Whether somebody who reads or asks was here lately; background takes small steps then."""
         with self._condition:
             came_s = max(self._past.urgent_ended_s, self._past.asked_s)
-        return time.monotonic() - came_s <= SHARED_S
+            is_urgent = self._is_held and self._holder == Priority.INTERACTIVE
+        return is_urgent or time.monotonic() - came_s <= SHARED_S
 
     def _take(
         self, priority: Priority, deadline_s: float, break_off: Callable[[], None] | None
@@ -133,9 +144,12 @@ class Gate:
                     # One that is not urgent may come due by the clock alone.
                     self._condition.wait(1.0 if priority == Priority.INTERACTIVE else 0.02)
                 self._is_held, self._began_s = True, time.monotonic()
+                self._holder = priority
                 self._break_off, self._is_broken_off = break_off, False
             finally:
                 self._waiting.remove(ticket)
+                if self._next == ticket:
+                    self._next = None
 
     def _ask(self, now_s: float) -> None:
         self._past = replace(self._past, asked_s=now_s)
@@ -145,8 +159,11 @@ class Gate:
 
     def _is_my_turn(self, ticket: Ticket) -> bool:
         now_s = time.monotonic()
-        if self._is_held or min(self._waiting, key=lambda one: one.rank(now_s)) != ticket:
+        if self._is_held or (self._next or _first(self._waiting, now_s)) != ticket:
             return False
+        return self._may_start(ticket, now_s)
+
+    def _may_start(self, ticket: Ticket, now_s: float) -> bool:
         is_background = ticket.priority == Priority.BACKGROUND
         return not is_background or background_may_start(self._past, now_s)
 
@@ -164,4 +181,11 @@ class Gate:
                 )
             elif priority == Priority.INTERACTIVE:
                 self._past = replace(self._past, urgent_ended_s=now_s)
-            self._condition.notify_all()
+            # Who lets go may be back before those that waited are awake: it is their turn.
+            self._next = _first([x for x in self._waiting if self._may_start(x, now_s)], now_s)
+            if self._waiting:
+                self._condition.notify_all()
+
+
+def _first(waiting: Sequence[Ticket], now_s: float) -> Ticket | None:
+    return min(waiting, key=lambda one: one.rank(now_s), default=None)

@@ -118,6 +118,7 @@ class Model:
             raise _refused(path, LOG.tail(), load_timeout_s if watch.is_stalled else None)
         self._vocab = native.llama_model_get_vocab(self._model)
         self._pieces: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
         self.n_vocab: int = native.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = native.llama_model_n_ctx_train(self._model)
         self.n_dimensions: int = native.llama_model_n_embd_out(self._model)
@@ -244,7 +245,10 @@ class Model:
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
-        return bool(native.llama_vocab_is_eog(self._vocab, token))
+        known = self._ends.get(token)
+        if known is None:
+            known = self._ends[token] = bool(native.llama_vocab_is_eog(self._vocab, token))
+        return known
 
     def end_tokens(self) -> frozenset[int]:
         """List the tokens that end a generation."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError
+from engine.errors import CancelledError, DeadlineError, EngineError
 from engine.runtime.logprobs import LogprobQueue
 from engine.runtime.media import Media, Prompt, as_prompt
 from engine.runtime.scheduler import Waiting
@@ -45,6 +45,14 @@ class Generation:
     submitted_ns: int = field(default_factory=time.monotonic_ns)
     seated_ns: int = 0  # when it got its slot; what was before is waiting, not computing
     first_token_ns: int = 0
+
+    def unwanted(self, now_s: float) -> EngineError | None:
+        """Tell why nobody waits for it any more, if so."""
+        if self.cancelled.is_set():
+            return CancelledError()
+        if self.deadline_s is not None and now_s > self.deadline_s:
+            return DeadlineError()
+        return None
 
     def show(self, text: str) -> None:
         """Send a text, with the log-probabilities of the tokens that it completes."""

@@ -17,6 +17,7 @@ class TextStream:
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [stop for stop in stops if stop]
+        self._begins = frozenset(stop[0] for stop in self._stops)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._last = ""
@@ -64,6 +65,9 @@ class TextStream:
         self._last = bare
 
     def _release(self) -> str:
+        if self._begins.isdisjoint(self._held):  # as nearly always
+            shown, self._held = self._held, ""
+            return self._show(shown)
         shown = self._cut(self._held)
         if self.is_stopped:
             self._held = ""

@@ -20,6 +20,7 @@ from engine.errors import (
     RuntimeFailedError,
 )
 from engine.runtime.batch_native import Batch
+from engine.runtime.compute_thread import COMPUTE
 from engine.runtime.draft import DraftModel
 from engine.runtime.drafting import Drafting
 from engine.runtime.gate import Gate
@@ -208,12 +209,28 @@ class Worker:
 
     def _run(self) -> None:
         while self._await_work():
-            self._turn()
+            try:
+                with self._gate.hold(Priority.INTERACTIVE):
+                    COMPUTE.run(self._turns)
+            except BusyError as error:
+                self._fail_all(error)
         unloaded = RuntimeFailedError("the model is being unloaded")
         self._fail_all(unloaded)
         with self._changed:
             while self._queue:
                 self._refuse(self._queue.popleft(), unloaded)
+
+    def _turns(self) -> None:
+        """Turn until there is nothing to do or somebody else wants to compute.
+
+        In the thread that computes: a change of thread before and after every step, and the gate,
+        cost a stream of a small model a twentieth.
+        """
+        while True:
+            self._turn()
+            is_wanted = self._gate.is_wanted() or COMPUTE.is_wanted()
+            if is_wanted or self._is_closing or not self._has_work():
+                return
 
     def _turn(self) -> None:
         try:
@@ -231,18 +248,23 @@ class Worker:
 
     def _await_work(self) -> bool:
         with self._changed:
-            while not (self._is_closing or self._queue or any(s.work for s in self._slots)):
+            while not (self._is_closing or self._has_work()):
                 self._changed.wait(IDLE_WAIT_S)
             return not self._is_closing
+
+    def _has_work(self) -> bool:
+        return bool(self._queue) or any(slot.work is not None for slot in self._slots)
 
     def _end_unwanted(self) -> None:
         """End what was cancelled and what is late, also in the middle of a prompt."""
         now_s = time.monotonic()
         for slot in self._slots:
-            if slot.work is not None and (error := _unwanted(slot.work, now_s)) is not None:
+            if slot.work is not None and (error := slot.work.unwanted(now_s)) is not None:
                 self._fail(slot, error)
+        if not self._queue:
+            return
         with self._changed:
-            late = [(one, error) for one in self._queue if (error := _unwanted(one, now_s))]
+            late = [(one, error) for one in self._queue if (error := one.unwanted(now_s))]
             for work, error in late:
                 self._queue.remove(work)
                 self._refuse(work, error)
@@ -250,19 +272,20 @@ class Worker:
     def _seat_waiting(self) -> None:
         """Give the free slots to those who wait, first come first served."""
         self._reuse.seat_followers()
-        while any(slot.work is None for slot in self._slots):
+        while self._queue and any(slot.work is None for slot in self._slots):
             with self._changed:
                 if not self._queue:
                     return
                 work = self._queue.popleft()
-            error = _unwanted(work, time.monotonic())
+            error = work.unwanted(time.monotonic())
             if error is not None:
                 self._refuse(work, error)
             else:
                 self._reuse.seat(work)
 
     def _plan(self) -> list[Row]:
-        waiting = [one for slot in self._slots if (one := slot.waiting()) is not None]
+        busy = [slot for slot in self._slots if slot.work is not None]
+        waiting = [one for slot in busy if (one := slot.waiting()) is not None]
         room = self._batch.room
         return plan(waiting, room, choose_beside(self._prompt_speed, room))
 
@@ -304,10 +327,9 @@ class Worker:
         return bool(slot.work.generated) and row.n_tokens == 1 + slot.n_drafted
 
     def _decode(self, n_prompt_tokens: int) -> float:
-        with self._gate.hold(Priority.INTERACTIVE):
-            began_s, began = time.perf_counter(), self._clock()
-            self._context.decode(self._batch)
-            spent_s, cost_s = time.perf_counter() - began_s, self._clock() - began
+        began_s, began = time.perf_counter(), self._clock()
+        self._context.decode(self._batch)
+        spent_s, cost_s = time.perf_counter() - began_s, self._clock() - began
         if n_prompt_tokens >= MIN_BESIDE:
             speed = n_prompt_tokens / max(spent_s, 1e-6)
             self._prompt_speed = 0.5 * (self._prompt_speed or speed) + 0.5 * speed
@@ -329,14 +351,15 @@ class Worker:
 
     def _look_at_next(self) -> None:
         """Compute one picture: a step by itself, so that streams go on between two of them."""
+        if self._look is None:
+            return
         for slot in self._slots:
             media = slot.next_media()
-            if media is None or self._look is None:
+            if media is None:
                 continue
             self._tally.n_steps += 1
             try:
-                with self._gate.hold(Priority.INTERACTIVE):
-                    self._look(self._context, media, slot.number, len(slot.cached))
+                self._look(self._context, media, slot.number, len(slot.cached))
             except EngineError as error:
                 self._fail(slot, error)
                 return
@@ -467,11 +490,3 @@ class Worker:
         assert slot.work is not None
         slot.work.sampler.close()
         slot.leave()
-
-
-def _unwanted(work: Generation, now_s: float) -> EngineError | None:
-    if work.cancelled.is_set():
-        return CancelledError()
-    if work.deadline_s is not None and now_s > work.deadline_s:
-        return DeadlineError()
-    return None

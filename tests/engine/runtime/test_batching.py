@@ -1,5 +1,6 @@
 """The worker without a model, turn by turn: what a slot says that it holds is what it holds."""
 
+import threading
 import time
 import weakref
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import CancelledError, DeadlineError, EngineError, RuntimeFailedError
-from engine.types import Final
+from engine.types import Final, Priority
 from tests.engine.runtime.stand_ins import StandInContext, alone, driven, events_of, request
 
 PASSAGES = list(range(1000, 1150))
@@ -408,3 +409,26 @@ def test_whatever_happens_slots_know_what_they_hold_and_every_request_ends(
         else:
             assert isinstance(last, Final | CancelledError) or "no memory" in str(last)
     assert worker.stats().cached_bytes <= prefix_cache_bytes
+
+
+def test_step_follows_step_until_somebody_else_wants_to_compute():
+    context = StandInContext()
+    worker = driven(context)
+    worker.submit(request([1, 2, 3], limit=4))
+    asking = threading.Thread(target=lambda: _ask(worker._gate))
+
+    with worker._gate.hold(Priority.INTERACTIVE):
+        asking.start()
+        while not worker._gate.is_wanted():
+            asking.join(0.001)
+        worker._turns()
+        n_beside = len(context.steps)
+    asking.join(5)
+    worker._turns()
+
+    assert (n_beside, len(context.steps)) == (1, 4)
+
+
+def _ask(gate):
+    with gate.hold(Priority.QUERY, timeout_s=5):
+        pass

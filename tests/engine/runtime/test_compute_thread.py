@@ -48,15 +48,21 @@ def test_a_call_inside_a_call_does_not_wait_for_itself():
     assert computing.run(lambda: computing.run(lambda: "inner")) == "inner"
 
 
-def test_the_clock_counts_computing_and_not_waiting():
-    computing = ComputeThread()
-    computing.run(lambda: threading.Event().wait(0.05))
-    waited_s = computing.spent_s()
+def test_who_computes_learns_that_another_waits():
+    computing, seen = ComputeThread(), []
 
-    computing.run(lambda: sum(range(3_000_000)))
+    def compute():
+        seen.append(computing.is_wanted())
+        other.start()
+        while not computing.is_wanted():
+            other.join(0.001)
 
-    assert waited_s < 0.04
-    assert computing.spent_s() > waited_s
+    other = threading.Thread(target=lambda: computing.run(lambda: seen.append("other")))
+    computing.run(compute)
+    other.join()
+
+    assert seen == [False, "other"]
+    assert not computing.is_wanted()
 
 
 def test_what_is_computed_is_not_kept():

@@ -149,7 +149,7 @@ def test_pictures_in_the_prompt_change_nothing(tiny, load, names):
 def open_draft(path, target, *, n_ctx=256, n_slots=2, n_batch=128):
     model = Model(path, GREEDY)
     context = Context(model, n_ctx=n_ctx, n_sequences=n_slots, n_batch=n_batch, n_threads=1)
-    return DraftModel(model, context, n_vocab=target.n_vocab, gate=Gate())
+    return DraftModel(model, context, n_vocab=target.n_vocab)
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +299,10 @@ def scores_after(model, tokens, n_rows):
         context.close()
 
 
-def test_greedy_answers_agree_or_part_where_two_tokens_tie(starter_models):
+@pytest.mark.parametrize(
+    "subjects", [SUBJECTS[:4], pytest.param(SUBJECTS[4:], marks=pytest.mark.slow)], ids=["few", ""]
+)
+def test_greedy_answers_agree_or_part_where_two_tokens_tie(starter_models, subjects):
     from engine.library.store import Library
 
     path = Library(starter_models).find("smollm2:135m").model_path
@@ -309,7 +312,7 @@ def test_greedy_answers_agree_or_part_where_two_tokens_tie(starter_models):
                         clock=itertools.count().__next__)  # fmt: skip
         n_accepted = 0
         try:
-            for one in SUBJECTS:
+            for one in subjects:
                 for text in (f"The {one} is", f"The {one}, the {one}s, the {one}. The {one}, the"):
                     plain, tried = both(worker, text, Options(temperature=0), limit=10)
                     n_accepted += tried[0].n_accepted
@@ -318,7 +321,7 @@ def test_greedy_answers_agree_or_part_where_two_tokens_tie(starter_models):
             worker.close()
             context.close()
 
-    assert n_accepted > 20
+    assert n_accepted > 2 * len(subjects)
 
 
 def check_parting(model, plain, tried):

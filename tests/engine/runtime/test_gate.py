@@ -95,6 +95,28 @@ def test_streams_without_end_do_not_starve_the_rest(priority, monkeypatch):
             thread.join(5)
 
 
+@pytest.mark.parametrize("priority", list(Priority))
+def test_who_lets_go_and_comes_back_goes_after_those_that_waited(priority):
+    gate, done = Gate(), []
+
+    def wait():
+        with gate.hold(priority, timeout_s=5):
+            done.append("waited")
+
+    thread = threading.Thread(target=wait)
+    with gate.hold(Priority.INTERACTIVE):
+        assert not gate.is_wanted()
+        assert gate.is_shared()
+        thread.start()
+        while not gate.is_wanted():
+            thread.join(0.001)
+    with gate.hold(Priority.INTERACTIVE, timeout_s=5):
+        done.append("back")
+    thread.join(5)
+
+    assert done == ["waited", "back"]
+
+
 def asks(gate, done):
     with gate.hold(Priority.QUERY, timeout_s=5):
         done.append("asked")

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import pytest
@@ -71,16 +72,21 @@ def test_a_model_whose_step_does_not_end_is_not_freed_under_it(starter_models, m
     from tests.engine.runtime.test_worker import GREEDY, ask
 
     monkeypatch.setattr(worker, "CLOSE_WAIT_S", 0.1)
-    gate = Gate()
-    runner = ChatRunner(plan(Library(starter_models).find("smollm2:135m").model_path), gate)
+    runner = ChatRunner(plan(Library(starter_models).find("smollm2:135m").model_path), Gate())
     work = ask(runner, "Hello", replace(GREEDY, num_predict=4))
+    began, may_end, decode = threading.Event(), threading.Event(), runner._context.decode
 
-    with gate.hold(Priority.INTERACTIVE):
-        runner.worker.submit(work)
-        while runner.worker.stats().n_steps == 0:
-            pass
-        runner.close()
-        assert runner.model.pointer
+    def long_decode(batch):
+        began.set()
+        may_end.wait(30)
+        decode(batch)
+
+    monkeypatch.setattr(runner._context, "decode", long_decode)
+    runner.worker.submit(work)
+    assert began.wait(30)
+    runner.close()
+    assert runner.model.pointer
+    may_end.set()
 
     assert work.events.get(timeout=10)  # the step ended well, its memory was still there
     runner.close()
