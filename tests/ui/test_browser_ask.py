@@ -150,7 +150,8 @@ def test_files_are_dropped_into_the_chat_and_asked_about(visit, talks, tmp_path)
 
     page.get_by_test_id("stChatInput").locator("input[type=file]").set_input_files([good, bad])
     page.get_by_text("picture.bad").wait_for()
-    ask(page, LEAVE)
+    page.get_by_test_id("stChatInputTextArea").fill(LEAVE)
+    page.get_by_test_id("stChatInputSubmitButton").click()  # not before the files are there
     page.get_by_text("1 added, 0 already there").wait_for()
     page.locator("button.q-cite").first.wait_for()
 

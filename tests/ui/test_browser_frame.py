@@ -47,7 +47,7 @@ PAGES = ("", "documents", "models", "evaluate", "status")
 def rest(page) -> None:
     page.get_by_role("heading", level=1).first.wait_for()
     page.wait_for_function(
-        "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'"
+        "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
     )
 
 
@@ -106,6 +106,9 @@ def test_on_a_phone_nothing_is_too_wide_or_too_small_and_everything_has_a_name(v
 def test_the_keyboard_is_seen_where_it_is(visit):
     page = visit()
     rest(page)
+    page.wait_for_function(  # our style is there, not only the heading
+        "[...document.querySelectorAll('style')].some(one => one.textContent.includes('3px solid'))"
+    )
     seen = []
     for _ in range(12):
         page.keyboard.press("Tab")

@@ -10,6 +10,7 @@ from app.generating import bound_chat_of, chat_of
 from app.query.answer import answer
 from app.query.beats import Said
 from app.query.errors import NoRoomError
+from app.query.once import Once
 from app.query.types import Ask, Done, Token, Turn
 from engine.config import EngineSettings
 from engine.engine import Engine
@@ -64,12 +65,13 @@ def test_a_question_that_fills_the_context_is_told_what_to_do(beats):
         list(answer(beats, Ask(f"{BORN} {LONG}", "c")))
 
 
-def test_the_model_tells_what_it_read_and_finds_it_again(beats):
+def test_the_model_tells_what_it_read_and_finds_it_again(beats, monkeypatch):
+    # A model that goes in circles is stopped before it tells what it took.
+    monkeypatch.setattr(Once, "is_circling", False)
     first, again = (list(answer(beats, Ask(BORN, "c")))[-1].answer.trace.prompt for _ in range(2))
 
     assert again.n_tokens == first.n_tokens > 50
-    # A model that goes in circles is stopped before it tells what it took.
-    assert again.is_estimated or again.n_reused > first.n_tokens // 2
+    assert again.n_reused > first.n_tokens // 2
 
 
 def test_closing_an_answer_ends_the_generation(beats, engine):
