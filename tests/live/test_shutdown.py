@@ -86,7 +86,7 @@ def until_stopping(url):
 
 def test_within_the_grace_everything_finishes_while_new_requests_are_sent_away(started):
     process, _ = started(PATIENCE_S)
-    running = [Asking(process.url, one) for one in (ollama(25), openai(25), query())]
+    running = [Asking(process.url, one) for one in (ollama(150), openai(150), query())]
     for one in running:
         assert one.begun.wait(PATIENCE_S)
 
