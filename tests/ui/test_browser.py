@@ -5,6 +5,7 @@ leaves this machine fails the test.
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -37,6 +38,10 @@ def browser():
         browser.close()
 
 
+# Whether all that Streamlit sent is on the page; a click before may hit what is about to move.
+DRAWN = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+
+
 @pytest.fixture
 def visit(browser, site):
     """Open a page of the interface; at the end, check that nothing else was asked for."""
@@ -53,6 +58,8 @@ def visit(browser, site):
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.on("dialog", lambda dialog: failures.append(f"script ran: {dialog.message}"))
         page.goto(site + path)
+        with suppress(sync_api.TimeoutError):  # a page whose server is away never is
+            page.wait_for_function(DRAWN, timeout=15_000)
         return page
 
     yield open_page
@@ -75,6 +82,19 @@ def picture(page, name: str, *, is_whole: bool = False) -> None:
     page.screenshot(path=folder / f"{name}.png", animations="disabled")  # fades are over at once
     if is_whole:
         page.set_viewport_size(size)
+
+
+def click_until(button, shown) -> None:
+    """Click, and again if nothing comes of it, as people do.
+
+    Streamlit loses a click that falls into the moment when the page is drawn anew.
+    """
+    for _ in range(4):
+        with suppress(sync_api.TimeoutError):
+            button.click(timeout=15_000)
+            shown.wait_for(timeout=15_000)
+            return
+    shown.wait_for()
 
 
 def ask(page, question: str) -> None:

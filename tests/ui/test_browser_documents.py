@@ -4,7 +4,14 @@ import httpx
 import pytest
 
 from tests.ui import test_browser
-from tests.ui.test_browser import LOOKS, browser, picture, pytestmark, visit  # noqa: F401
+from tests.ui.test_browser import (  # noqa: F401
+    LOOKS,
+    browser,
+    click_until,
+    picture,
+    pytestmark,
+    visit,
+)
 
 MANUAL = "# Heron lamp\n\nThe lamp weighs 3.2 kilograms.\n\n## Wiring\n\nThe brown wire is live.\n"
 HOSTILE = "/home/ann/\u202e<img src=x onerror=alert(1)>" + "very-long-name-" * 40 + ".pdf"
@@ -71,9 +78,9 @@ def test_list_figures_and_collections_look_well_on_every_screen(visit, stocked, 
 
 def test_a_chunk_of_a_pdf_is_seen_on_its_page(visit, stocked):  # noqa: F811
     page = visit("/ui/documents")
-    page.get_by_role("button", name="Preview").nth(1).click()
     dialog = page.get_by_role("dialog")
-    dialog.locator(".q-picked").first.wait_for()
+    preview = page.get_by_role("button", name="Preview").nth(1)
+    click_until(preview, dialog.locator(".q-picked").first)
     picture(page, "preview-pdf-text")
 
     dialog.get_by_text("Page", exact=True).last.click()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.ui.fake_models import CHAT, EMBEDDING, a_pull, at_first, running
 from tests.ui.fake_status import FINDINGS, KEY, LOGS, metrics_text
-from tests.ui.test_browser import CHROMIUM, browser, picture, scene, visit
+from tests.ui.test_browser import CHROMIUM, browser, click_until, picture, scene, visit
 
 __all__ = ("browser", "scene", "visit")  # fixtures
 pytestmark = [
@@ -116,7 +116,7 @@ def test_the_doctor_and_a_new_key(visit, at_work):
     page.get_by_text("The index lags behind").wait_for()
     page.get_by_text("New key").click()
     page.get_by_label("For whom or what").fill("A script \u202e <b>x</b>")
-    page.get_by_role("button", name="Make a key").click()
-    page.get_by_text("qk_made-only-once").wait_for()
+    made = page.get_by_text("qk_made-only-once")
+    click_until(page.get_by_role("button", name="Make a key"), made)
     assert page.get_by_text("The index lags behind").is_visible()  # it did not move meanwhile
     picture(page, "status-key", is_whole=True)
