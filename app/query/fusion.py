@@ -6,15 +6,13 @@ each chunk says itself, in one sentence, under its headings and among its neighb
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from typing import Protocol
 
-from app.query.sought import terms_in, terms_in_folded
-from app.query.words import cjk_share, content_terms, fold
+from app.query.sought import above, folded_sentences, idf, terms_in, terms_in_folded, whole
+from app.query.words import cjk_share, content_terms
 from ingest.types import Hit
 
 # Shares of the dense leg. Measured on XQuAD, CMRC and Chroma's chunking corpora: from 0.4 to 0.6
@@ -53,7 +51,6 @@ _ENGLISH_ONLY = (
     "gte-small", "gte-base", "gte-large", "e5-small", "e5-base", "e5-large",
     "granite-embedding", "paraphrase-minilm",
 )  # fmt: skip
-_STOPS = re.compile(r"[.!?]\s+|[\u3002\uff01\uff1f\uff1b\n]+\s*")
 _BGE = re.compile(r"bge-(?:small|base|large)(?:-(en|zh))?")
 
 
@@ -162,7 +159,7 @@ def scaled_to(hits: Sequence[Hit], top: float) -> list[Hit]:
 
 def idf_of(terms: Sequence[str], texts: Sequence[Holds]) -> dict[str, float]:
     """Weigh terms by how few of the texts hold them (BM25's idf, never below 0)."""
-    return {term: _idf(len(texts), sum(text.has(term) for text in texts)) for term in terms}
+    return {term: idf(len(texts), sum(text.has(term) for text in texts)) for term in terms}
 
 
 def coverage(weights: Mapping[str, float], held: Collection[str]) -> float:
@@ -187,30 +184,23 @@ def _weighed(hit: Hit, weights: Mapping[str, float], document: Sequence[Hit]) ->
     if not weights:
         return hit.score
     around = sorted((one.score for one in document if _is_near(one, hit)), reverse=True)
-    held = terms_in(tuple(weights), _whole(hit))
+    held = terms_in(tuple(weights), whole(hit))
     there = tuple(term for term in weights if term in held)
     said = max(
-        (coverage(weights, terms_in_folded(there, one)) for one in _sentences(hit.text)),
+        (coverage(weights, terms_in_folded(there, one)) for one in folded_sentences(hit.text)),
         default=0.0,
     )
     return (
         hit.score
         + COVERED * coverage(weights, held)
         + SAID_AT_ONCE * said
-        + TITLED * coverage(weights, terms_in(there, _above(hit)))
+        + TITLED * coverage(weights, terms_in(there, above(hit)))
         + NEIGHBOURS * sum(around[:MAX_NEIGHBOURS])
     )
 
 
 def _is_near(one: Hit, hit: Hit) -> bool:
     return one.chunk_id != hit.chunk_id and abs(one.start - hit.start) < NEARBY
-
-
-@lru_cache(maxsize=1024)
-def _sentences(text: str) -> tuple[str, ...]:
-    """Cut a text roughly: whether a stop ends an abbreviation matters little here."""
-    lines = "\n".join(_STOPS.split(text))  # none has a line break, and folding makes none
-    return tuple(one for one in fold(lines).split("\n") if one)
 
 
 def _language(model: str) -> str:
@@ -224,13 +214,9 @@ def _language(model: str) -> str:
 def _weights(terms: tuple[str, ...], hits: Collection[Hit]) -> dict[str, float]:
     counts = dict.fromkeys(terms, 0)
     for hit in hits:
-        for term in terms_in(terms, _whole(hit)):
+        for term in terms_in(terms, whole(hit)):
             counts[term] += 1
-    return {term: _idf(len(hits), count) for term, count in counts.items()}
-
-
-def _idf(n_texts: int, n_holding: int) -> float:
-    return math.log(1 + (n_texts - n_holding + 0.5) / (n_holding + 0.5))
+    return {term: idf(len(hits), count) for term, count in counts.items()}
 
 
 def _scaled(lexical: Sequence[Hit], weights: Mapping[str, float]) -> dict[int, float]:
@@ -238,16 +224,8 @@ def _scaled(lexical: Sequence[Hit], weights: Mapping[str, float]) -> dict[int, f
     best = max(lexical, key=lambda hit: hit.score, default=None)
     if best is None or best.score <= 0:
         return {}
-    held = coverage(weights, terms_in(tuple(weights), _whole(best)))
+    held = coverage(weights, terms_in(tuple(weights), whole(best)))
     return {hit.chunk_id: held * hit.score / best.score for hit in lexical}
-
-
-def _whole(hit: Hit) -> str:
-    return f"{_above(hit)}\n{hit.text}"
-
-
-def _above(hit: Hit) -> str:
-    return "\n".join((hit.title, *hit.headings))
 
 
 def _ranks(hits: Sequence[Hit]) -> dict[int, int]:

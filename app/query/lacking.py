@@ -7,17 +7,15 @@ nowhere, and would be missed in every passage if pairs were counted.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from app.query.sought import terms_in, terms_in_folded
+from app.query.sought import above, folded_sentences, idf, terms_in, terms_in_folded, whole
 from app.query.words import content_terms, content_words, fold, is_cjk
 from ingest.types import Hit
 
-_STOPS = re.compile(r"[.!?]\s+|[\u3002\uff01\uff1f\uff1b\n]+\s*")
 # Words of asking, which no answer repeats: with the measure of what is counted (多少天).
 _ASKING = re.compile(
     "怎么办|怎么做|怎么样|什么时间|什么地方|什么地区|什么原因|什么样子|什么名字|应该|应当|能否|可以|可能"
@@ -53,12 +51,12 @@ def missing(question: str, known: Sequence[Hit], passages: Sequence[Hit]) -> flo
     if not units or not passages:
         return 0.0
     pairs = _pairs(units)
-    counts = Counter(at for hit in known for at in _held(units, terms_in(pairs, _whole(hit))))
-    weights = [_idf(len(known), counts[at]) for at in range(len(units))]
+    counts = Counter(at for hit in known for at in _held(units, terms_in(pairs, whole(hit))))
+    weights = [idf(len(known), counts[at]) for at in range(len(units))]
     there = (
-        sum(weights[at] for at in _held(units, terms_in(pairs, _whole(hit)))) for hit in passages
+        sum(weights[at] for at in _held(units, terms_in(pairs, whole(hit)))) for hit in passages
     )
-    return max(0.0, sum(weights) - max(there)) / _idf(len(known), 0)
+    return max(0.0, sum(weights) - max(there)) / idf(len(known), 0)
 
 
 def lacks_kind(question: str, passages: Sequence[Hit]) -> bool:
@@ -74,11 +72,10 @@ def lacks_kind(question: str, passages: Sequence[Hit]) -> bool:
     pairs = _pairs(units)
     best, most = "", -1
     for hit in passages:
-        above = terms_in(pairs, _above(hit))
-        for sentence in _STOPS.split(hit.text):
-            folded = fold(sentence)
-            n_held = len(_held(units, above | terms_in_folded(pairs, folded)))
-            if folded and n_held > most:
+        titled = terms_in(pairs, above(hit))
+        for folded in folded_sentences(hit.text):
+            n_held = len(_held(units, titled | terms_in_folded(pairs, folded)))
+            if n_held > most:
                 best, most = folded, n_held
     if wanted in (_DATE, _NUMBER):
         for pair in pairs:
@@ -105,15 +102,3 @@ def _held(units: Units, pairs: Collection[str]) -> list[int]:
 
 def _pairs(units: Units) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pair for unit in units for pair in unit))
-
-
-def _idf(n_texts: int, n_holding: int) -> float:
-    return math.log(1 + (n_texts - n_holding + 0.5) / (n_holding + 0.5))
-
-
-def _whole(hit: Hit) -> str:
-    return f"{_above(hit)}\n{hit.text}"
-
-
-def _above(hit: Hit) -> str:
-    return "\n".join((hit.title, *hit.headings))

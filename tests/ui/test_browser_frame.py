@@ -15,7 +15,7 @@ import pytest
 from tests.ui.conftest import ROOT, served
 from tests.ui.fake_api import World
 from tests.ui.fake_login import KEY
-from tests.ui.test_browser import CHROMIUM, browser, picture, scene, visit
+from tests.ui.test_browser import CHROMIUM, DRAWN, browser, picture, scene, visit
 
 __all__ = ("browser", "scene", "visit")  # fixtures
 pytestmark = [
@@ -46,9 +46,7 @@ PAGES = ("", "documents", "models", "evaluate", "status")
 
 def rest(page) -> None:
     page.get_by_role("heading", level=1).first.wait_for()
-    page.wait_for_function(
-        "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
-    )
+    page.wait_for_function(DRAWN)
 
 
 def test_the_theme_follows_the_system_and_a_choice_goes_before_it_and_is_kept(visit):
